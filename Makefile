@@ -1,0 +1,50 @@
+# Everything a developer or an operator types. Needs Python 3.11 or newer and make; nothing else.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: run chat test check format bench-turns lock messages clean
+
+run: .venv/run  ## set up and serve the bot with the browser chat on http://127.0.0.1:8080
+	$(BIN)/gelombang serve --prepare
+
+chat: .venv/run  ## the same conversation in this terminal
+	$(BIN)/gelombang chat --prepare
+
+test: .venv/dev  ## all tests (PostgreSQL and Chromium are used where they are found)
+	timeout 900 $(BIN)/python -m pytest
+
+check: .venv/dev  ## format, lint, types, import contracts, message catalogues, pending migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/architecture
+
+format: .venv/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-turns: .venv/dev  ## webhook to durable reply, beside aiogram's own ways of keeping state
+	$(BIN)/python -m benchmarks.turns
+
+COMPILE := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
+	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --no-header
+
+lock: .venv/dev  ## pin the requirements anew (add UPGRADE=--upgrade for newer versions)
+	$(COMPILE) $(UPGRADE) --extra postgres --extra redis --output-file requirements/run.txt pyproject.toml
+	$(COMPILE) $(UPGRADE) --all-extras --output-file requirements/dev.txt pyproject.toml
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/run: requirements/run.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/dev: requirements/dev.txt | .venv/run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv var *.egg-info

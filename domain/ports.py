@@ -1,0 +1,71 @@
+"""What the programme needs from outside: shapes and protocols that bot/gateways implement."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+
+class FaceFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the detector saw on a photo; the largest face counts.
+
+    ``score`` 0-1 is the detector's certainty. ``eye_distance`` in pixels of the stored photo, ``roll`` in degrees,
+    ``yaw`` the nose's offset from the middle of the eyes in eye distances (0 looks straight ahead). ``sharpness`` is
+    the variance of the Laplacian and ``brightness`` the mean (0-255), both on the aligned 112 x 112 crop.
+    ``second`` is the area of the second largest face divided by the largest.
+    """
+
+    width: int
+    height: int
+    faces: int = 0
+    score: float = 0.0
+    eye_distance: float = 0.0
+    roll: float = 0.0
+    yaw: float = 0.0
+    sharpness: float = 0.0
+    brightness: float = 0.0
+    second: float = 0.0
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A photo that may be kept: re-encoded JPEG, upright, without metadata, at most 1,280 pixels a side."""
+
+    jpeg: bytes
+    facts: FaceFacts
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How alike two faces are: cosine similarity, and which engine and model said so."""
+
+    score: float
+    engine: str
+    model_sha256: bytes
+
+
+class PhotoError(Exception):
+    """A photo that can't be used; ``code`` is the message key of what the person reads."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Faces(Protocol):
+    """Looking at photos, in another process."""
+
+    async def prepare(self, content: bytes) -> Prepared:
+        """Decode, straighten, strip and describe; raises PhotoError for what is no usable picture."""
+
+    async def compare(self, card: bytes, selfie: bytes) -> Comparison:
+        """Compare the largest faces of two prepared JPEGs; raises PhotoError where one has none."""
+
+
+class Media(Protocol):
+    """Encrypted files."""
+
+    async def save(self, photo_id: str, jpeg: bytes) -> None:
+        """Keep a photo; it is on disk when this returns."""
+
+    async def load(self, photo_id: str) -> bytes:
+        """The photo; raises KeyError where it is gone."""

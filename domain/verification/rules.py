@@ -1,0 +1,53 @@
+"""When a photo will do, and when two faces are the same person's. Pure; numbers from measured photos (docs/faces.md)."""
+
+from domain.errors import DomainError
+from domain.ports import FaceFacts
+from domain.programme import FaceRules
+from models.enums import FaceVerdict
+
+MIN_SCORE = 0.85
+MIN_EYE_DISTANCE = 25
+MIN_EYE_DISTANCE_LARGE = 40
+LARGE_PHOTO = 480
+MIN_SHARPNESS = 30
+MIN_BRIGHTNESS, MAX_BRIGHTNESS = 50, 210
+MAX_ROLL = 25
+MAX_YAW = 0.4
+SECOND_FACE = 0.5
+MIN_CARD_EYE_DISTANCE = 14
+
+
+def check_selfie(facts: FaceFacts) -> None:
+    """Refuse a selfie that can't be compared, with the one thing to do better; honest people first."""
+    if facts.faces == 0 or facts.score < MIN_SCORE:
+        raise DomainError("photo.no_face")
+    if facts.second >= SECOND_FACE:
+        raise DomainError("photo.several_faces")
+    large = min(facts.width, facts.height) >= LARGE_PHOTO
+    if facts.eye_distance < (MIN_EYE_DISTANCE_LARGE if large else MIN_EYE_DISTANCE):
+        raise DomainError("photo.face_too_small")
+    if facts.brightness < MIN_BRIGHTNESS:
+        raise DomainError("photo.too_dark")
+    if facts.brightness > MAX_BRIGHTNESS:
+        raise DomainError("photo.too_bright")
+    if abs(facts.roll) > MAX_ROLL or abs(facts.yaw) > MAX_YAW:
+        raise DomainError("photo.turned_away")
+    if facts.sharpness < MIN_SHARPNESS:
+        raise DomainError("photo.blurred")
+
+
+def check_card(facts: FaceFacts) -> None:
+    """Refuse a card photo on which no portrait can be found or used; the portrait is small and grey by nature."""
+    if facts.faces == 0:
+        raise DomainError("photo.card_no_face")
+    if facts.eye_distance < MIN_CARD_EYE_DISTANCE:
+        raise DomainError("photo.card_too_small")
+
+
+def face_verdict(score: float, tries: int, rules: FaceRules) -> FaceVerdict:
+    """What a similarity means at the nth try: near misses go to staff only when better photos did not help."""
+    if score >= rules.same:
+        return FaceVerdict.SAME
+    if score >= rules.accept or (score >= rules.review and tries >= rules.tries):
+        return FaceVerdict.REVIEW
+    return FaceVerdict.DIFFERENT

@@ -1,0 +1,213 @@
+"""The words every conversation is written in: what arrives, what a step is, and what it may answer."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import msgspec
+
+from domain.errors import DomainError
+from domain.ports import FaceFacts
+from domain.programme import Programme
+from models.enums import Channel, PhotoKind
+
+Draft: TypeAlias = dict[str, Any]
+"""Answers by field name; values are what msgpack carries. Never changed in place: a step returns a new one."""
+
+
+class Photo(msgspec.Struct, frozen=True):
+    """A photo that is here already: the id of its file and what the detector saw."""
+
+    id: str
+    facts: FaceFacts
+
+
+class RemotePhoto(msgspec.Struct, frozen=True):
+    """A photo that its platform still holds; a task fetches it."""
+
+    file_id: str
+    size: int = 0
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """A phone number; ``proven`` when the platform vouches that it is the sender's own."""
+
+    phone: str
+    proven: bool
+
+
+class PhotoOutcome(msgspec.Struct, frozen=True):
+    """What the photo task found; ``error`` is a message key. ``verdict`` is a FaceVerdict, empty without comparison."""
+
+    kind: PhotoKind
+    photo: Photo | None = None
+    error: str = ""
+    verdict: str = ""
+
+
+class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+    """One message from one person, whatever platform carried it.
+
+    ``address`` is the chat as its platform names it; for internal messages it is the conversation's id.
+    ``external_id`` is unique per channel and message: the same id again is the same message.
+    ``problem`` is the message key of what the channel had to refuse (a broken photo); ``other`` says that something
+    came which no step takes (voice, sticker). ``reachable`` says that the chat was blocked or unblocked.
+    """
+
+    channel: Channel
+    address: str
+    external_id: str
+    text: str | None = None
+    choice: str | None = None
+    photo: Photo | RemotePhoto | None = None
+    contact: Contact | None = None
+    location: tuple[float, float] | None = None
+    other: str | None = None
+    problem: str | None = None
+    outcome: PhotoOutcome | None = None
+    reachable: bool | None = None
+
+
+class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A button: ``id`` comes back when it is pressed, ``key`` and ``params`` make its label."""
+
+    id: str
+    key: str
+    params: dict[str, Any] = {}
+
+
+class Say(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message to the person: key and parameters, worded when it is sent.
+
+    ``ask`` names what a channel may offer a button for: "contact", "photo" or "".
+    """
+
+    key: str
+    params: dict[str, Any] = {}
+    choices: tuple[Choice, ...] = ()
+    ask: str = ""
+
+
+class Direct(msgspec.Struct, frozen=True):
+    """A message to an address that is not (yet) a chat of this person, such as a code by SMS."""
+
+    channel: Channel
+    to: str
+    say: Say
+
+
+Reply: TypeAlias = Say | Direct
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a step sees: the message, the answers so far and the circumstances. Everything in it is plain data."""
+
+    inbound: Inbound
+    draft: Draft
+    language: str
+    now: datetime
+    programme: Programme
+    conversation_id: int = 0
+    phone_proven: bool = False
+    person_id: int | None = None
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Remain on the step: with the replies, or with the step's screen drawn again where ``again`` says so."""
+
+    replies: tuple[Reply, ...] = ()
+    draft: Draft | None = None
+    again: bool = False
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """On to a step, whose screen follows the replies."""
+
+    step: str
+    draft: Draft
+    replies: tuple[Reply, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """This chat belongs to an earlier conversation of the same person: go on there."""
+
+    conversation_id: int
+    replies: tuple[Reply, ...] = ()
+
+
+Done: TypeAlias = Stay | Go | Resume
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that needs the tables: runs in the turn's own transaction, inside a savepoint."""
+
+    action: Callable[[], Awaitable[Done]]
+
+
+Outcome: TypeAlias = Done | Act
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One screen and what may be answered to it.
+
+    ``prompt`` draws the screen and ``answer`` takes the reply: both synchronous, without I/O. ``answer`` raises
+    DomainError to refuse; the person reads its code and stays. ``fills`` are the draft's fields this step answers:
+    a step whose fields are filled is passed over. ``needs`` is said when something else than ``accepts`` arrives.
+    An answer to a ``final`` step is not taken back by going back.
+    """
+
+    name: str
+    prompt: Callable[[Turn], Say]
+    answer: Callable[[Turn], Outcome]
+    accepts: frozenset[str] = frozenset({"text", "choice"})
+    fills: tuple[str, ...] = ()
+    needs: str = "common.need_text"
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Steps in order. ``outcome`` takes what a photo task found, whatever step the person is on by then;
+    ``status`` answers the keyword.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    status: Callable[[Turn], Outcome]
+    outcome: Callable[[Turn], Outcome]
+    by_name: Mapping[str, Step] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
+
+    def next_step(self, draft: Draft) -> str:
+        """The first step with a field that is not filled yet, else the last one."""
+        for step in self.steps:
+            if any(name not in draft for name in step.fills):
+                return step.name
+        return self.steps[-1].name
+
+    def back(self, turn: Turn, step: Step) -> Go:
+        """To the step answered before this one, its answer taken out; refused where nothing can be taken back."""
+        for earlier in reversed(self.steps[: self.steps.index(step)]):
+            if all(name in turn.draft for name in earlier.fills):
+                if earlier.final:
+                    break
+                draft = {name: value for name, value in turn.draft.items() if name not in earlier.fills}
+                return Go(earlier.name, draft)
+        raise DomainError("common.no_back")
+
+
+def pressed(turn: Turn) -> str | None:
+    """The id of the button, without the version it carries."""
+    choice = turn.inbound.choice
+    return None if choice is None else choice.partition("~")[0]

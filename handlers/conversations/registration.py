@@ -1,0 +1,425 @@
+"""The registration conversation: from the first hello to the ticket in the open wave.
+
+Each step is a prompt, an answer and an entry in FLOW; the flow goes to the first step whose fields are not filled yet.
+"""
+
+from datetime import date
+
+import msgspec
+
+from domain.clock import WIB
+from domain.errors import DomainError
+from domain.privacy.actions import record_consent
+from domain.registration import regions, rules
+from domain.registration.actions import Answers, register
+from domain.verification.actions import check_code, prove_phone, start_code
+from domain.waves import actions as waves
+from handlers import i18n
+from handlers.conversation import (
+    Act,
+    Choice,
+    Direct,
+    Done,
+    Draft,
+    Flow,
+    Go,
+    Outcome,
+    Resume,
+    Say,
+    Stay,
+    Step,
+    Turn,
+    pressed,
+)
+from handlers.conversations import photos
+from models.enums import Channel, Education, Employment, Interest
+
+NAME = "registration"
+
+
+def _on(turn: Turn, *replies: Say, **answers: object) -> Go:
+    """Keep answers and go to the next open question."""
+    draft = {**turn.draft, **answers}
+    return Go(FLOW.next_step(draft), draft, replies)
+
+
+def _text(turn: Turn) -> str:
+    """What was typed; refused where a button of another screen was pressed instead."""
+    if turn.inbound.text is None:
+        raise DomainError("common.need_text")
+    return turn.inbound.text
+
+
+def _today(turn: Turn) -> date:
+    return turn.now.astimezone(WIB).date()
+
+
+# --- language, privacy notice and consent: one screen
+
+
+def _ask_language(turn: Turn) -> Say:
+    other = "registration.language_en" if turn.language == "id" else "registration.language_id"
+    return Say(
+        "registration.welcome",
+        choices=(
+            Choice("agree", "registration.consent_agree"),
+            Choice("!privacy", "registration.consent_read"),
+            Choice("!language", other),
+        ),
+    )
+
+
+def _take_language(turn: Turn) -> Outcome:
+    if pressed(turn) != "agree":
+        raise DomainError("registration.consent_needed")
+    seen = i18n.text(turn.language, "registration.welcome") + "\n" + i18n.text(turn.language, "privacy.notice")
+
+    async def action() -> Done:
+        channel = turn.inbound.channel
+        await record_consent(turn.conversation_id, "registration", seen, turn.language, channel, turn.now)
+        return _on(turn, consent=turn.now.isoformat())
+
+    return Act(action)
+
+
+# --- phone
+
+
+def _ask_phone(turn: Turn) -> Say:
+    if turn.inbound.channel == Channel.TELEGRAM:
+        return Say("registration.ask_phone_telegram", ask="contact")
+    return Say("registration.ask_phone")
+
+
+def _take_phone(turn: Turn) -> Outcome:
+    contact = turn.inbound.contact
+    if contact is None:
+        phone = rules.read_phone(_text(turn))
+    elif not contact.phone:
+        raise DomainError("registration.phone_not_yours")
+    else:
+        phone = rules.read_phone(contact.phone)
+        if contact.proven:
+            return _proven(turn, phone)
+    return _send_code(turn, Channel.SMS, phone, "registration.phone_code", {**turn.draft, "phone": phone})
+
+
+def _proven(turn: Turn, phone: str) -> Act:
+    async def action() -> Done:
+        earlier = await prove_phone(turn.conversation_id, phone)
+        if earlier is not None:
+            return Resume(earlier, (Say("registration.welcome_back"),))
+        return _on(turn, phone=phone, phone_ok=True)
+
+    return Act(action)
+
+
+def _send_code(turn: Turn, channel: Channel, target: str, step: str, draft: Draft) -> Act:
+    async def action() -> Done:
+        code = await start_code(turn.conversation_id, channel, target, turn.programme.codes, turn.now)
+        sent = Say("code.message", {"code": code, "minutes": turn.programme.codes.minutes})
+        return Go(step, draft, (Direct(channel, target, sent),))
+
+    return Act(action)
+
+
+def _ask_phone_code(turn: Turn) -> Say:
+    return Say(
+        "registration.ask_phone_code",
+        {"phone": rules.mask_phone(turn.draft["phone"]), "minutes": turn.programme.codes.minutes},
+        (Choice("again", "code.again"), Choice("!back", "registration.phone_other")),
+    )
+
+
+def _take_phone_code(turn: Turn) -> Outcome:
+    phone: str = turn.draft["phone"]
+    if pressed(turn) == "again":
+        return _send_code(turn, Channel.SMS, phone, "registration.phone_code", turn.draft)
+    code = rules.read_code(_text(turn))
+
+    async def action() -> Done:
+        right = await check_code(
+            turn.conversation_id, Channel.SMS, phone, code, turn.programme.codes, turn.now
+        )
+        if not right:
+            return Stay((Say("code.wrong", choices=_ask_phone_code(turn).choices),))
+        return await _proven(turn, phone).action()
+
+    return Act(action)
+
+
+# --- ID card and selfie: see photos.py
+
+
+def _ask_card(turn: Turn) -> Say:
+    return Say("registration.ask_card_photo", ask="photo")
+
+
+def _take_card(turn: Turn) -> Outcome:
+    return photos.take_card(turn, _on)
+
+
+def _ask_selfie(turn: Turn) -> Say:
+    return Say("registration.ask_selfie", ask="photo")
+
+
+def _take_selfie(turn: Turn) -> Outcome:
+    if pressed(turn) == "new_card":
+        draft = photos.without(turn.draft, "card_photo", "selfie")
+        return Go("registration.card_photo", draft)
+    return photos.take_selfie(turn)
+
+
+# --- NIK, name, birth date, KK
+
+
+def _ask_nik(turn: Turn) -> Say:
+    return Say("registration.ask_nik")
+
+
+def _take_nik(turn: Turn) -> Outcome:
+    nik = rules.read_nik(_text(turn), regions.provinces())
+    return _on(turn, nik=nik.number)
+
+
+def _ask_name(turn: Turn) -> Say:
+    return Say("registration.ask_name")
+
+
+def _take_name(turn: Turn) -> Outcome:
+    return _on(turn, name=rules.read_name(_text(turn)))
+
+
+def _likely_birth_date(turn: Turn) -> date | None:
+    nik = rules.read_nik(turn.draft["nik"], regions.provinces())
+    today = _today(turn)
+    return rules.likely_birth_date(nik, today, turn.programme.eligibility_on(today))
+
+
+def _ask_birth_date(turn: Turn) -> Say:
+    likely = _likely_birth_date(turn)
+    if likely is None:
+        return Say("registration.ask_birth_date")
+    born = {"birth_date": likely.isoformat()}
+    return Say("registration.ask_birth_date_likely", born, (Choice("yes", "registration.birth_date_yes", born),))
+
+
+def _take_birth_date(turn: Turn) -> Outcome:
+    likely, today = _likely_birth_date(turn), _today(turn)
+    if pressed(turn) == "yes" and likely:
+        born = likely
+    else:
+        born = rules.read_birth_date(_text(turn), today)
+    rules.check_age(born, today, turn.programme.eligibility_on(today))
+    differs = born not in rules.read_nik(turn.draft["nik"], regions.provinces()).dates()
+    replies = (Say("registration.birth_date_differs"),) if differs else ()
+    return _on(turn, *replies, birth_date=born.isoformat())
+
+
+def _ask_kk(turn: Turn) -> Say:
+    return Say("registration.ask_kk")
+
+
+def _take_kk(turn: Turn) -> Outcome:
+    return _on(turn, kk=rules.read_kk(_text(turn), turn.draft["nik"], regions.provinces()))
+
+
+# --- region and address
+
+
+def _region_choices(turn: Turn) -> tuple[Choice, ...]:
+    codes = turn.draft.get("region_options")
+    if codes is None:
+        home = regions.district(turn.draft["nik"][:6])
+        codes = [home.code] if home else []
+    found = [region for code in codes if (region := regions.district(code))]
+    return tuple(Choice(region.code, "registration.region_choice", {"region": region.path}) for region in found)
+
+
+def _ask_region(turn: Turn) -> Say:
+    choices = _region_choices(turn)
+    if turn.draft.get("region_options"):
+        return Say("registration.region_which", choices=choices)
+    return Say("registration.ask_region_likely" if choices else "registration.ask_region", choices=choices)
+
+
+def _take_region(turn: Turn) -> Outcome:
+    code = pressed(turn)
+    if code is None:
+        found = regions.find(rules.clean(_text(turn))[:100])
+        if not found:
+            raise DomainError("registration.region_unknown")
+        if len(found) > 1:
+            return Stay(draft={**turn.draft, "region_options": [region.code for region in found]}, again=True)
+        code = found[0].code
+    if regions.district(code) is None:
+        raise DomainError("registration.region_unknown")
+    draft = {**photos.without(turn.draft, "region_options"), "region": code}
+    return Go(FLOW.next_step(draft), draft)
+
+
+def _ask_address(turn: Turn) -> Say:
+    return Say("registration.ask_address")
+
+
+def _take_address(turn: Turn) -> Outcome:
+    return _on(turn, address=rules.read_address(_text(turn)))
+
+
+# --- education, employment, interest: one press each
+
+
+def _choices(field: str, values: type[Education] | type[Employment] | type[Interest]) -> tuple[Choice, ...]:
+    return tuple(Choice(value.value, f"{field}.{value}") for value in values)
+
+
+def _ask_education(turn: Turn) -> Say:
+    still = Choice("in_education", "education.in_education")
+    return Say("registration.ask_education", choices=(*_choices("education", Education), still))
+
+
+def _take_education(turn: Turn) -> Outcome:
+    choice = pressed(turn)
+    if choice == "in_education":
+        raise DomainError("registration.in_education")
+    if choice not in {value.value for value in Education}:
+        raise DomainError("common.choose")
+    return _on(turn, education=choice, in_education=False)
+
+
+def _ask_employment(turn: Turn) -> Say:
+    return Say("registration.ask_employment", choices=_choices("employment", Employment))
+
+
+def _take_employment(turn: Turn) -> Outcome:
+    choice = pressed(turn)
+    if choice not in {value.value for value in Employment}:
+        raise DomainError("common.choose")
+    return _on(turn, employment=choice)
+
+
+def _ask_interest(turn: Turn) -> Say:
+    return Say("registration.ask_interest", choices=_choices("interest", Interest))
+
+
+def _take_interest(turn: Turn) -> Outcome:
+    choice = pressed(turn)
+    if choice not in {value.value for value in Interest}:
+        raise DomainError("common.choose")
+    return _on(turn, interest=choice)
+
+
+# --- summary, declaration and joining: one screen
+
+# What can be corrected, each with the draft's fields that are asked again.
+CORRECTABLE = {
+    "nik": ("nik",),
+    "name": ("name",),
+    "birth_date": ("birth_date",),
+    "kk": ("kk",),
+    "region": ("region",),
+    "address": ("address",),
+    "education": ("education", "in_education"),
+    "employment": ("employment",),
+    "interest": ("interest",),
+    "photos": ("card_photo", "selfie", "face"),
+}
+
+
+def _ask_summary(turn: Turn) -> Say:
+    if turn.draft.get("correcting"):
+        fields = tuple(Choice(f"fix_{name}", f"registration.fix_{name}") for name in CORRECTABLE)
+        return Say("registration.fix_which", choices=fields)
+    draft = turn.draft
+    region = regions.district(draft["region"])
+    params = {
+        "nik": f"{draft['nik'][:6]} {draft['nik'][6:12]} {draft['nik'][12:]}",
+        "name": draft["name"],
+        "birth_date": draft["birth_date"],
+        "kk": f"{draft['kk'][:6]} {draft['kk'][6:12]} {draft['kk'][12:]}",
+        "region": region.path if region else draft["region"],
+        "address": draft["address"],
+        "phone": rules.mask_phone(draft["phone"]),
+        "education_label": f"education.{draft['education']}",
+        "employment_label": f"employment.{draft['employment']}",
+        "interest_label": f"interest.{draft['interest']}",
+    }
+    join, fix = Choice("join", "registration.summary_join"), Choice("fix", "registration.summary_fix")
+    return Say("registration.summary", params, (join, fix))
+
+
+def _warnings(turn: Turn) -> list[str]:
+    nik = rules.read_nik(turn.draft["nik"], regions.provinces())
+    born = date.fromisoformat(turn.draft["birth_date"])
+    return rules.nik_warnings(nik, born, known_region=regions.knows(nik.region))
+
+
+def _take_summary(turn: Turn) -> Outcome:
+    choice = pressed(turn) or ""
+    if choice == "fix":
+        return Stay(draft={**turn.draft, "correcting": True}, again=True)
+    if choice.startswith("fix_") and (fields := CORRECTABLE.get(choice.removeprefix("fix_"))):
+        draft = photos.without(turn.draft, "correcting", *fields)
+        return Go(FLOW.next_step(draft), draft)
+    if choice != "join":
+        raise DomainError("common.choose")
+    return Act(lambda: _register_and_join(turn))
+
+
+async def _register_and_join(turn: Turn) -> Done:
+    nik = rules.read_nik(turn.draft["nik"], regions.provinces())
+    answers = msgspec.convert(
+        {**turn.draft, "sex": nik.sex.value, "warnings": _warnings(turn)}, Answers, strict=False
+    )
+    declaration = i18n.text(turn.language, "registration.declaration")
+    await record_consent(
+        turn.conversation_id, "declaration", declaration, turn.language, turn.inbound.channel, turn.now
+    )
+    person = await register(turn.conversation_id, answers, turn.now)
+    wave = await waves.current_wave(turn.now)
+    if wave is None:
+        return Go("home.menu", {}, (Say("registration.registered_no_wave"),))
+    wave, entry = await waves.join(person.id, turn.now)
+    joined = Say(
+        "registration.joined",
+        {"wave": wave.number, "ticket": entry.ticket, "closes_time": wave.closes_at.isoformat()},
+    )
+    return Go("home.menu", {"ticket": entry.ticket}, (joined,))
+
+
+def _status(turn: Turn) -> Outcome:
+    asked = [step for step in FLOW.steps if step.fills]
+    done = sum(all(name in turn.draft for name in step.fills) for step in asked)
+    step = FLOW.by_name[turn.step]
+    status = Say("registration.status", {"done": done, "total": len(asked)})
+    return Stay((status, step.prompt(turn)))
+
+
+_PHOTO = frozenset({"photo", "choice"})
+FLOW = Flow(
+    NAME,
+    (
+        Step("registration.language", _ask_language, _take_language, fills=("consent",), final=True,
+             needs="registration.consent_needed"),
+        Step("registration.phone", _ask_phone, _take_phone, frozenset({"text", "choice", "contact"}), ("phone",),
+             needs="registration.phone_not_digits"),
+        Step("registration.phone_code", _ask_phone_code, _take_phone_code, fills=("phone_ok",), final=True,
+             needs="registration.code_unreadable"),
+        Step("registration.card_photo", _ask_card, _take_card, _PHOTO, ("card_photo",), needs="photo.need_card"),
+        Step("registration.nik", _ask_nik, _take_nik, fills=("nik",), needs="registration.nik_not_digits"),
+        Step("registration.name", _ask_name, _take_name, fills=("name",)),
+        Step("registration.birth_date", _ask_birth_date, _take_birth_date, fills=("birth_date",)),
+        Step("registration.kk", _ask_kk, _take_kk, fills=("kk",), needs="registration.kk_not_digits"),
+        Step("registration.region", _ask_region, _take_region, fills=("region",)),
+        Step("registration.address", _ask_address, _take_address, fills=("address",)),
+        Step("registration.education", _ask_education, _take_education, fills=("education", "in_education"),
+             needs="common.choose"),
+        Step("registration.employment", _ask_employment, _take_employment, fills=("employment",),
+             needs="common.choose"),
+        Step("registration.interest", _ask_interest, _take_interest, fills=("interest",), needs="common.choose"),
+        Step("registration.selfie", _ask_selfie, _take_selfie, _PHOTO, ("selfie",), needs="photo.need_selfie"),
+        Step("registration.summary", _ask_summary, _take_summary, needs="common.choose"),
+    ),
+    _status,
+    lambda turn: photos.take_outcome(turn, _on),
+)  # fmt: skip

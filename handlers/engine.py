@@ -1,0 +1,429 @@
+"""Taking turns: a message in, its effect and the replies in the database, all in one transaction.
+
+Turns that arrive together share a transaction; one that needs the tables (``Act``) or that stands behind such a one of
+the same person gets its own, right after. ``take_turn`` returns when the turn is committed: only then may a message be
+acknowledged. See docs/decisions/0002-one-message-one-transaction.md.
+"""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
+
+from domain.errors import DomainError
+from domain.programme import Programme
+from handlers import i18n, keywords
+from handlers.conversation import Act, Choice, Direct, Done, Go, Inbound, Outcome, Reply, Resume, Say, Stay, Turn
+from handlers.flows import FIRST_STEP, STEPS
+from models import crypto
+from models.enums import Channel, OutboxStatus
+from models.turns import ConversationRow, OutboxRow, Seat, TurnTables, is_transient
+
+log = logging.getLogger(__name__)
+
+MAX_GROUP = 64
+MAX_TEXT = 1000
+LEASE = timedelta(seconds=60)
+# Messages on these channels are fetched by the reader; the row in the database is the delivery.
+PULLED = frozenset({Channel.BROWSER, Channel.TERMINAL})
+
+
+class Body(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an outbox row says; ``to`` names the recipient where it is no chat of the person."""
+
+    say: Say
+    to: str = ""
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A message that was committed: its row, and what it says."""
+
+    row: OutboxRow
+    body: Body
+
+    def render(self) -> i18n.Rendered:
+        """In words, in the language the person had when it was said."""
+        return i18n.render(self.body.say, self.row.language)
+
+
+@dataclass(slots=True)
+class TurnResult:
+    """The replies to one message; ``repeated`` when it had been taken before."""
+
+    replies: list[Outgoing]
+    repeated: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """A turn that waits for its commit."""
+
+    inbound: Inbound
+    lookup: bytes
+    future: "asyncio.Future[TurnResult]"
+    inbound_id: int = 0
+    replies: list[Outgoing] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.inbound.channel.value, self.inbound.external_id
+
+    def settle(self, result: TurnResult | BaseException) -> None:
+        if self.future.done():  # the caller went away; the turn counts all the same
+            return
+        if isinstance(result, TurnResult):
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(result)
+
+
+class TurnUnavailableError(Exception):
+    """The database could not take the turn; nothing of it is stored and the platform should send it again."""
+
+
+def outgoing(row: OutboxRow) -> Outgoing:
+    """A stored message with its content."""
+    return Outgoing(row, msgspec.msgpack.decode(row.body, type=Body))
+
+
+class Engine:
+    """Takes turns on one database connection. ``run`` must be running for ``take_turn`` to return.
+
+    ``on_committed`` is called with what has to be delivered, ``on_act`` after turns that may have left slow work.
+    """
+
+    def __init__(
+        self,
+        db: BaseDBAsyncClient,
+        programme: Programme,
+        clock: Callable[[], datetime],
+        on_committed: Callable[[list[Outgoing]], None],
+        on_act: Callable[[], None],
+    ) -> None:
+        self.db = db
+        self.tables = TurnTables(db)
+        self._programme = programme
+        self._clock = clock
+        self._on_committed = on_committed
+        self._on_act = on_act
+        self._waiting: list[_Ticket] = []
+        self._arrived = asyncio.Event()
+
+    async def take_turn(self, inbound: Inbound) -> TurnResult:
+        """Take one message; returns after the commit. Raises TurnUnavailableError when the database can't."""
+        ticket = _Ticket(inbound, lookup(inbound), asyncio.get_running_loop().create_future())
+        self._waiting.append(ticket)
+        self._arrived.set()
+        return await ticket.future
+
+    async def replay(self, channel: Channel, external_id: str) -> TurnResult | None:
+        """The replies to a message that was taken before, else None; spares work on repeated photos."""
+        inbound_id = await self.tables.taken(self.db, channel.value, external_id)
+        if inbound_id is None:
+            return None
+        return TurnResult([outgoing(row) for row in await self.tables.replies(self.db, inbound_id)], repeated=True)
+
+    async def run(self) -> None:
+        """Take turns until cancelled: what arrives during a commit is the next group."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+                for ticket in await self._take(group, acts=len(group) == 1):
+                    await self._take([ticket], acts=True)
+
+    async def _take(self, group: list[_Ticket], *, acts: bool) -> list[_Ticket]:
+        """Commit a group, once more after a passing fault; gives those that need a transaction of their own."""
+        for attempt in (1, 2):
+            try:
+                left = await self._commit(group, acts=acts)
+                break
+            except Exception as error:  # noqa: BLE001 - whatever it is, every ticket must get its answer
+                if is_transient(error):
+                    if attempt == 1:
+                        continue
+                    log.warning("turns not taken: %s", _where(error))
+                    for ticket in group:
+                        ticket.settle(TurnUnavailableError(type(error).__name__))
+                    return []
+                if len(group) > 1:  # one of them is at fault: alone, it harms nobody else
+                    return group
+                await self._record_poison(group[0], error)
+                return []
+        if acts:
+            self._on_act()
+        await self._answer([ticket for ticket in group if ticket not in left])
+        return left
+
+    async def _answer(self, done: list[_Ticket]) -> None:
+        pushed = [
+            reply for ticket in done for reply in ticket.replies if reply.row.status == OutboxStatus.ATTEMPTING
+        ]
+        for ticket in done:
+            if ticket.inbound_id:
+                ticket.settle(TurnResult(ticket.replies))
+                continue
+            try:
+                ticket.settle(await self.replay(*_channel_and_id(ticket.inbound)) or TurnResult([], repeated=True))
+            except Exception as error:  # noqa: BLE001 - the caller gets it
+                ticket.settle(TurnUnavailableError(type(error).__name__))
+        pulled = [reply for ticket in done for reply in ticket.replies if reply.row.status == OutboxStatus.SENT]
+        self._on_committed(pushed + pulled)
+
+    async def _record_poison(self, ticket: _Ticket, error: Exception) -> None:
+        """Keep a message that the database refuses, apologise, and let the platform forget it."""
+        try:
+            await self._commit([ticket], acts=False, poison=error)
+            await self._answer([ticket])
+        except Exception as second:  # noqa: BLE001 - the caller gets it
+            log.error("turn could not be recorded: %s", _where(second))
+            ticket.settle(TurnUnavailableError(type(second).__name__))
+
+    async def _commit(
+        self, group: list[_Ticket], *, acts: bool, poison: Exception | None = None
+    ) -> list[_Ticket]:
+        """One transaction. ``poison`` is the error of an earlier try, to be recorded instead of trying again."""
+        now = self._clock()
+        for ticket in group:
+            ticket.inbound_id, ticket.replies = 0, []
+        async with in_transaction() as db:
+            taken = await self.tables.claim(db, {ticket.key for ticket in group}, now)
+            fresh = []
+            for ticket in group:
+                if claimed := taken.pop(ticket.key, 0):
+                    ticket.inbound_id = claimed
+                    fresh.append(ticket)
+            if not fresh:
+                return []
+            work = _Work(self, db, now, await self._seats(db, fresh, now), acts=acts, poison=poison)
+            for ticket in fresh:
+                await work.take(ticket)
+            await work.save()
+        # A repeat of a turn that is left to another transaction is left with it.
+        keys = {ticket.key for ticket in work.left}
+        return work.left + [ticket for ticket in group if not ticket.inbound_id and ticket.key in keys]
+
+    async def _seats(
+        self, db: BaseDBAsyncClient, fresh: list[_Ticket], now: datetime
+    ) -> dict[bytes | int, Seat]:
+        lookups = {ticket.lookup for ticket in fresh if ticket.inbound.channel != Channel.INTERNAL}
+        ids = {int(ticket.inbound.address) for ticket in fresh if ticket.inbound.channel == Channel.INTERNAL}
+        seats = await self.tables.lock(db, sorted(lookups), sorted(ids))
+        missing = {ticket.lookup: ticket.inbound for ticket in fresh if ticket.lookup in lookups - seats.keys()}
+        if missing:
+            people = [(key, inbound.channel.value, inbound.address) for key, inbound in sorted(missing.items())]
+            seats |= await self.tables.begin(db, people, i18n.DEFAULT_LANGUAGE, FIRST_STEP, now)
+        return seats
+
+    def turn(self, inbound: Inbound, row: ConversationRow, now: datetime) -> Turn:
+        """What a step sees."""
+        return Turn(
+            inbound=inbound,
+            draft=row.draft,
+            language=row.language,
+            now=now,
+            programme=self._programme,
+            conversation_id=row.id,
+            phone_proven=row.phone_proven,
+            person_id=row.person_id,
+            step=row.step,
+        )
+
+
+class _Work:
+    """The turns of one transaction, in memory until ``save``."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        db: BaseDBAsyncClient,
+        now: datetime,
+        seats: dict[bytes | int, Seat],
+        *,
+        acts: bool,
+        poison: Exception | None,
+    ) -> None:
+        self._engine, self._db, self._now, self._seats = engine, db, now, seats
+        self._acts, self._poison = acts, poison
+        self._changed: dict[int, ConversationRow] = {}
+        self._blocked: set[int] = set()
+        self._rows: list[OutboxRow] = []
+        self._failures: list[tuple[_Ticket, str, Exception]] = []
+        self.left: list[_Ticket] = []
+
+    async def take(self, ticket: _Ticket) -> None:
+        """Let the current step answer one message."""
+        inbound = ticket.inbound
+        seat = self._seats.get(int(inbound.address) if inbound.channel == Channel.INTERNAL else ticket.lookup)
+        if seat is None:  # an internal message to a conversation that is gone
+            return
+        row = seat.conversation
+        if row.id in self._blocked:
+            self.left.append(ticket)
+            return
+        turn = self._engine.turn(inbound, row, self._now)
+        try:
+            if self._poison is not None:
+                raise self._poison  # noqa: TRY301 - one way to record both
+            if inbound.reachable is not None or seat.reachable is False:
+                await self._engine.tables.set_reachable(self._db, seat.address_id, inbound.reachable is not False)
+            outcome = decide(turn, row.version)
+            if isinstance(outcome, Act):
+                if not self._acts:
+                    self._blocked.add(row.id)
+                    self.left.append(ticket)
+                    return
+                async with in_transaction():  # a savepoint: a refusal keeps the inbound row and the reply
+                    outcome = await outcome.action()
+        except DomainError as error:
+            outcome = refusal(turn, error)
+        except Exception as error:
+            if self._poison is None and is_transient(error):
+                raise
+            log.error("step %s failed: %s", row.step, _where(error))
+            self._failures.append((ticket, row.step, error))
+            outcome = Stay((Say("common.failed", choices=_prompt_choices(turn)),))
+        await self._apply(ticket, seat, turn, outcome)
+
+    async def _apply(self, ticket: _Ticket, seat: Seat, turn: Turn, outcome: Done) -> None:
+        row = seat.conversation
+        replies: list[Reply] = list(outcome.replies)
+        again = isinstance(outcome, Stay) and outcome.again
+        if isinstance(outcome, Resume):
+            found = await self._engine.tables.lock(self._db, [], [outcome.conversation_id])
+            row = seat.conversation = found[outcome.conversation_id].conversation
+            await self._engine.tables.move(self._db, seat.address_id, row.id)
+            row.version, again = row.version + 1, True
+        elif isinstance(outcome, Go):
+            row.step, row.draft, row.version, again = outcome.step, outcome.draft, row.version + 1, True
+        else:
+            row.draft = row.draft if outcome.draft is None else outcome.draft
+            row.language = outcome.language or row.language
+        if row.version == 0 and again:
+            row.version = 1
+        if ticket.inbound.channel != Channel.INTERNAL:
+            row.last_address_id = seat.address_id
+        if again:
+            inbound = msgspec.structs.replace(turn.inbound, channel=Channel(seat.channel))
+            replies.append(STEPS[row.step][1].prompt(self._engine.turn(inbound, row, self._now)))
+        self._changed[row.id] = row
+        for position, reply in enumerate(replies):
+            ticket.replies.append(self._outgoing(ticket, seat, reply, position))
+
+    def _outgoing(self, ticket: _Ticket, seat: Seat, reply: Reply, position: int) -> Outgoing:
+        conversation = seat.conversation
+        if isinstance(reply, Direct):
+            channel, address_id, body = reply.channel, 0, Body(reply.say, reply.to)
+        else:
+            channel, address_id, body = Channel(seat.channel), seat.address_id, Body(reply)
+        if body.say.choices:
+            marked = tuple([Choice(f"{c.id}~{conversation.version}", c.key, c.params) for c in body.say.choices])
+            body = Body(msgspec.structs.replace(body.say, choices=marked), body.to)
+        row = OutboxRow(
+            id=0,
+            conversation_id=conversation.id,
+            address_id=address_id,
+            channel=channel.value,
+            inbound_id=ticket.inbound_id,
+            position=position,
+            key=body.say.key,
+            step=conversation.step,
+            language=conversation.language,
+            body=msgspec.msgpack.encode(body),
+            status=(OutboxStatus.SENT if channel in PULLED else OutboxStatus.ATTEMPTING).value,
+        )
+        self._rows.append(row)
+        return Outgoing(row, body)
+
+    async def save(self) -> None:
+        """Write everything: the last statements of the transaction."""
+        tables = self._engine.tables
+        if self.left:
+            await tables.release(self._db, [ticket.inbound_id for ticket in self.left])
+        if self._changed:
+            await tables.save(self._db, [self._changed[number] for number in sorted(self._changed)], self._now)
+        if self._rows:
+            await tables.post(self._db, self._rows, self._now, LEASE)
+        for ticket, step, error in self._failures:
+            body = msgspec.msgpack.encode(ticket.inbound)
+            await tables.record_failure(self._db, ticket.inbound_id, step, _where(error), body, self._now)
+
+
+def lookup(inbound: Inbound) -> bytes:
+    """The blind index an address is found by."""
+    if inbound.channel == Channel.INTERNAL:
+        return b""
+    return address_lookup(inbound.channel, inbound.address)
+
+
+def address_lookup(channel: Channel, address: str) -> bytes:
+    """The blind index of a chat on a channel."""
+    return crypto.ring().index("address", f"{channel.value}:{address}")
+
+
+def decide(turn: Turn, version: int) -> Outcome:
+    """What the message comes to, without touching anything: keyword, button, answer or refusal (DomainError)."""
+    inbound = turn.inbound
+    flow, step = STEPS[turn.step]
+    if inbound.outcome is not None:
+        return flow.outcome(turn)
+    if inbound.reachable is not None and inbound.text is None:
+        return Stay()
+    if version == 0:  # nothing was said to this person yet
+        return Stay(again=True)
+    if inbound.choice is not None:
+        _, _, pressed_version = inbound.choice.partition("~")
+        if pressed_version and pressed_version != str(version):
+            return Stay(again=True)
+    if inbound.text is not None and len(inbound.text) > MAX_TEXT:
+        raise DomainError("common.too_long", limit=MAX_TEXT)
+    if (name := keywords.keyword(turn)) and (outcome := keywords.answer(name, turn, flow, step)):
+        return outcome
+    if inbound.text is not None and inbound.choice is None:
+        choices = step.prompt(turn).choices
+        if choices and (matched := keywords.match_choice(inbound.text, choices, turn.language)):
+            turn = keywords.with_choice(turn, matched)
+            if matched.startswith("!") and (outcome := keywords.answer(matched[1:], turn, flow, step)):
+                return outcome
+    if _kind(turn.inbound) not in step.accepts:
+        raise DomainError(inbound.problem if inbound.problem and "photo" in step.accepts else step.needs)
+    return step.answer(turn)
+
+
+def _kind(inbound: Inbound) -> str:
+    for name in ("choice", "photo", "contact", "location"):
+        if getattr(inbound, name) is not None:
+            return name
+    return "text" if inbound.text is not None and inbound.text.strip() else "nothing"
+
+
+def refusal(turn: Turn, error: DomainError) -> Stay:
+    """The reason of a refusal with the buttons of the screen it is about, in one message."""
+    prompt = STEPS[turn.step][1].prompt(turn)
+    return Stay((Say(error.code, error.params, prompt.choices, prompt.ask),))
+
+
+def _prompt_choices(turn: Turn) -> tuple[Choice, ...]:
+    try:
+        return STEPS[turn.step][1].prompt(turn).choices
+    except Exception:  # noqa: BLE001 - the screen itself may be what failed
+        return ()
+
+
+def _channel_and_id(inbound: Inbound) -> tuple[Channel, str]:
+    return inbound.channel, inbound.external_id
+
+
+def _where(error: BaseException) -> str:
+    """Kind and place of an error without its message, which may quote what somebody typed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else "?"
+    return f"{type(error).__name__} at {place}"[:200]

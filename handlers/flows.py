@@ -1,0 +1,8 @@
+"""All conversations there are: a new flow is one line here."""
+
+from handlers.conversation import Flow, Step
+from handlers.conversations import home, registration
+
+FLOWS: tuple[Flow, ...] = (registration.FLOW, home.FLOW)
+FIRST_STEP = registration.FLOW.steps[0].name
+STEPS: dict[str, tuple[Flow, Step]] = {step.name: (flow, step) for flow in FLOWS for step in flow.steps}

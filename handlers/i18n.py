@@ -1,0 +1,80 @@
+"""Words in the reader's language: catalogues, and rendering what a step says.
+
+Parameters are formatted by the end of their names, when the message is sent: ``_date`` (ISO date) is written out,
+``_time`` (ISO moment) becomes WIB, ``_label`` is a message key of its own, ``_number`` gets its thousands' dots.
+"""
+
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+
+import locales
+from domain.clock import WIB
+from handlers.conversation import Say
+
+LANGUAGES = ("id", "en")
+DEFAULT_LANGUAGE = LANGUAGES[0]
+FOLDER = Path(locales.__file__).parent
+
+
+class Label(msgspec.Struct, frozen=True):
+    """A button as it is shown: ``id`` comes back when it is pressed."""
+
+    id: str
+    label: str
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """A message in words; a channel lays it out."""
+
+    text: str
+    choices: tuple[Label, ...] = ()
+    ask: str = ""
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """Message key -> text of one language, without untranslated or fuzzy entries."""
+    path = FOLDER / language / "LC_MESSAGES" / "messages.po"
+    with path.open("rb") as file:
+        entries = read_po(file, locale=language)
+    return {str(entry.id): str(entry.string) for entry in entries if entry.id and entry.string and not entry.fuzzy}
+
+
+@cache
+def _locale(language: str) -> Locale:
+    return Locale.parse(language)
+
+
+def text(language: str, key: str, params: dict[str, Any] | None = None) -> str:
+    """The words for a key. A key that a language lacks falls back to Indonesian; an unknown key is an error."""
+    words = catalogue(language).get(key) or catalogue(DEFAULT_LANGUAGE)[key]
+    if not params:
+        return words
+    return words.format_map({name: _formatted(language, name, value) for name, value in params.items()})
+
+
+def _formatted(language: str, name: str, value: Any) -> Any:
+    if name.endswith("_date"):
+        return format_date(date.fromisoformat(value), "d MMMM y", locale=_locale(language))
+    if name.endswith("_time"):
+        moment = datetime.fromisoformat(value).astimezone(WIB)
+        return format_datetime(moment, "d MMMM y, HH.mm", tzinfo=WIB, locale=_locale(language)) + " WIB"
+    if name.endswith("_label"):
+        return text(language, value)
+    if name.endswith("_number"):
+        return format_decimal(value, locale=_locale(language))
+    return value
+
+
+def render(say: Say, language: str) -> Rendered:
+    """A message with its buttons in words."""
+    choices = tuple([Label(choice.id, text(language, choice.key, choice.params)) for choice in say.choices])
+    return Rendered(text(language, say.key, say.params), choices, say.ask)

@@ -1,0 +1,165 @@
+"""What people may type at any step, and how a typed answer is matched with a button."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
+
+from domain.errors import DomainError
+from domain.staff.actions import open_help_request
+from handlers import i18n
+from handlers.conversation import Act, Choice, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
+from models.conversation import Conversation
+
+_WORDS = {
+    "help": "bantuan bantu help tolong menu",
+    "language": "bahasa language english inggris indonesia",
+    "back": "kembali back balik mundur",
+    "restart": "ulang ulangi restart|mulai ulang|ulang dari awal|start again|start over",
+    "stop": "berhenti stop",
+    "start": "mulai start lanjut lanjutkan resume continue",
+    "person": "petugas operator admin agent|bicara dengan petugas|talk to a person",
+    "privacy": "privasi privacy",
+    "status": "status",
+}
+
+
+def _spread(words: str) -> list[str]:
+    singles, *phrases = words.split("|")
+    return [*singles.split(), *phrases]
+
+
+KEYWORDS = {word: name for name, words in _WORDS.items() for word in _spread(words)}
+AFFIRMATIVE = frozenset("ya y iya yes ok oke okay setuju agree benar betul".split())
+AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join"})
+_NOT_WORD = re.compile(r"[^\w\s]+")
+
+
+def normal(text: str) -> str:
+    """Lower case without signs, pictures and extra spaces."""
+    return " ".join(_NOT_WORD.sub(" ", text.casefold()).split())
+
+
+def keyword(turn: Turn) -> str | None:
+    """The name of the keyword a message is, if it is one; buttons of keywords begin with an exclamation mark."""
+    if turn.inbound.choice is not None:
+        choice = pressed(turn) or ""
+        return choice[1:] if choice.startswith("!") else None
+    if turn.inbound.text is None or len(turn.inbound.text) > 40:
+        return None
+    typed = turn.inbound.text.strip()
+    if typed.startswith("/"):
+        typed = typed[1:].split("@")[0].split()[0] if len(typed) > 1 else ""
+    return KEYWORDS.get(normal(typed))
+
+
+def match_choice(typed: str, choices: tuple[Choice, ...], language: str) -> str | None:
+    """The button that a typed answer means: its number, its label, a part of only one label, or a plain yes."""
+    words = normal(typed)
+    if not words:
+        return None
+    if words.isdigit() and len(words) <= 2:
+        at = int(words) - 1
+        return choices[at].id if 0 <= at < len(choices) else None
+    labels = {choice.id: normal(i18n.text(language, choice.key, choice.params)) for choice in choices}
+    for choice_id, label in labels.items():
+        if words == label:
+            return choice_id
+    if words in AFFIRMATIVE:
+        return next((choice_id for choice_id in labels if choice_id in AFFIRMATIVE_CHOICES), None)
+    parts = [choice_id for choice_id, label in labels.items() if len(words) >= 3 and words in label]
+    return parts[0] if len(parts) == 1 else None
+
+
+def answer(name: str, turn: Turn, flow: Flow, step: Step) -> Outcome | None:
+    """What a keyword does; None for a name that is none."""
+    handler = _HANDLERS.get(name)
+    return handler(turn, flow, step) if handler else None
+
+
+def _resume(key: str) -> Choice:
+    return Choice("!start", key)
+
+
+def _help(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    return Stay((Say("help.text", choices=(_resume("help.resume"), Choice("!person", "help.person"))),))
+
+
+def _status(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    return flow.status(turn) if flow.status else Stay(again=True)
+
+
+def _language(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    following = i18n.LANGUAGES[(i18n.LANGUAGES.index(turn.language) + 1) % len(i18n.LANGUAGES)]
+    return Stay(again=True, language=following)
+
+
+def _back(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    return flow.back(turn, step)
+
+
+def _restart(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    if turn.person_id is not None:
+        raise DomainError("common.restart_registered")
+    yes, no = Choice("!restart_yes", "common.restart_yes"), _resume("common.restart_no")
+    return Stay((Say("common.restart_confirm", choices=(yes, no)),))
+
+
+def _restart_yes(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    if turn.person_id is not None:
+        raise DomainError("common.restart_registered")
+    # The proven phone and the consent stay: they were given, whatever else is typed anew.
+    kept = {name: turn.draft[name] for name in ("consent", "phone", "phone_ok") if name in turn.draft}
+    if "phone_ok" not in kept:
+        kept.pop("phone", None)
+    return Go(flow.next_step(kept), kept, (Say("common.restarted"),))
+
+
+def _pause(turn: Turn, reply: Stay, *, paused: bool) -> Act:
+    async def action() -> Stay:
+        await Conversation.filter(id=turn.conversation_id).update(paused=paused)
+        return reply
+
+    return Act(action)
+
+
+def _stop(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    stopped = Say("common.stopped", choices=(_resume("common.stopped_resume"),))
+    return _pause(turn, Stay((stopped,)), paused=True)
+
+
+def _start(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    return _pause(turn, Stay(again=True), paused=False)
+
+
+def _person(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    async def action() -> Stay:
+        is_new = await open_help_request(turn.conversation_id, step.name, turn.now)
+        key = "help.person_asked" if is_new else "help.person_waiting"
+        return Stay((Say(key, choices=(_resume("help.resume"),)),))
+
+    return Act(action)
+
+
+def _privacy(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    return Stay((Say("privacy.notice", choices=(_resume("help.resume"),)),))
+
+
+_HANDLERS: dict[str, Callable[[Turn, Flow, Step], Outcome]] = {
+    "help": _help,
+    "status": _status,
+    "language": _language,
+    "back": _back,
+    "restart": _restart,
+    "restart_yes": _restart_yes,
+    "stop": _stop,
+    "start": _start,
+    "person": _person,
+    "privacy": _privacy,
+}
+
+
+def with_choice(turn: Turn, choice_id: str) -> Turn:
+    """The turn as if the button had been pressed."""
+    return replace(turn, inbound=msgspec.structs.replace(turn.inbound, choice=choice_id))

@@ -1,0 +1,114 @@
+"""Conversations, the addresses they are held at, and what a person agreed to or asked for in them."""
+
+from typing import TYPE_CHECKING
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from models.enums import TaskStatus
+from models.fields import EncryptedText
+
+if TYPE_CHECKING:
+    from models.person import Person
+
+
+class Conversation(Model):
+    """One person's talk with the programme, whatever chats it is held in.
+
+    ``draft`` is sealed msgpack (see models.turns); ``version`` counts the screens shown, so that an old button is known.
+    ``origin`` is the lookup of the address that began it. ``phone_index`` is set once the phone is proven.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    origin = fields.BinaryField()
+    language = fields.CharField(max_length=8)
+    step = fields.CharField(max_length=64)
+    version = fields.IntField()
+    draft = fields.BinaryField()
+    phone_index = fields.BinaryField(null=True)
+    person: fields.ForeignKeyNullableRelation["Person"] = fields.ForeignKeyField(
+        "models.Person", null=True, related_name="conversations", on_delete=fields.RESTRICT
+    )
+    last_address_id = fields.BigIntField(null=True)
+    paused = fields.BooleanField(default=False)
+    created_at = fields.DatetimeField()
+    updated_at = fields.DatetimeField()
+
+    class Meta:
+        table = "conversation"
+        indexes = (Index(fields=("phone_index",)),)
+        unique_together = (("origin",),)
+
+
+class Address(Model):
+    """One chat or number a conversation is held at. ``lookup`` is its blind index over channel and value."""
+
+    id = fields.BigIntField(primary_key=True)
+    channel = fields.CharField(max_length=16)
+    lookup = fields.BinaryField()
+    value = EncryptedText("address.value")
+    conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
+        "models.Conversation", related_name="addresses", on_delete=fields.RESTRICT
+    )
+    reachable = fields.BooleanField(default=True)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "address"
+        unique_together = (("lookup",),)
+
+
+class Consent(Model):
+    """What was agreed to: version and SHA-256 of the text as it was read, when and where."""
+
+    id = fields.BigIntField(primary_key=True)
+    conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
+        "models.Conversation", related_name="consents", on_delete=fields.RESTRICT
+    )
+    subject = fields.CharField(max_length=32)
+    text_version = fields.CharField(max_length=16)
+    text_sha256 = fields.BinaryField()
+    language = fields.CharField(max_length=8)
+    channel = fields.CharField(max_length=16)
+    given_at = fields.DatetimeField()
+
+    class Meta:
+        table = "consent"
+
+
+class AddressCode(Model):
+    """A six-digit code that proves a phone or an e-mail address. Only its keyed hash is kept."""
+
+    id = fields.BigIntField(primary_key=True)
+    conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
+        "models.Conversation", related_name="codes", on_delete=fields.RESTRICT
+    )
+    channel = fields.CharField(max_length=16)
+    target_index = fields.BinaryField()
+    code_hash = fields.BinaryField()
+    tries = fields.IntField(default=0)
+    created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField()
+    used_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "address_code"
+        indexes = (Index(fields=("target_index", "created_at")), Index(fields=("conversation_id", "created_at")))
+
+
+class HelpRequest(Model):
+    """Somebody asked to talk to a person."""
+
+    id = fields.BigIntField(primary_key=True)
+    conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
+        "models.Conversation", related_name="help_requests", on_delete=fields.RESTRICT
+    )
+    step = fields.CharField(max_length=64)
+    status = fields.CharField(max_length=16, default=TaskStatus.PENDING)
+    opened_at = fields.DatetimeField()
+    closed_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "help_request"
+        indexes = (Index(fields=("status", "opened_at")),)

@@ -1,0 +1,99 @@
+"""Registered people, their photos and what comparing the faces came to."""
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from models.conversation import Conversation
+from models.enums import TaskStatus
+from models.fields import EncryptedText
+
+
+class Person(Model):
+    """An applicant. A NIK may stand on several rows: one place per NIK is enforced at a wave's freeze."""
+
+    id = fields.BigIntField(primary_key=True)
+    nik = EncryptedText("person.nik")
+    nik_index = fields.BinaryField()
+    kk = EncryptedText("person.kk")
+    kk_index = fields.BinaryField()
+    name = EncryptedText("person.name")
+    birth_date = EncryptedText("person.birth_date")
+    sex = fields.CharField(max_length=8)
+    phone = EncryptedText("person.phone")
+    phone_index = fields.BinaryField()
+    email = EncryptedText("person.email", null=True)
+    email_index = fields.BinaryField(null=True)
+    region_code = fields.CharField(max_length=13)
+    address = EncryptedText("person.address")
+    education = fields.CharField(max_length=16)
+    employment = fields.CharField(max_length=16)
+    interest = fields.CharField(max_length=16)
+    warnings = fields.CharField(max_length=200, default="")
+    declared_at = fields.DatetimeField()
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "person"
+        indexes = (Index(fields=("nik_index",)), Index(fields=("kk_index",)), Index(fields=("phone_index",)))
+
+
+class Photo(Model):
+    """A photo as it is kept: re-encoded JPEG without metadata, encrypted, in the media folder under its id.
+
+    ``facts`` is JSON of what the detector saw (see domain.ports.FaceFacts); it holds no picture and no vector.
+    """
+
+    id = fields.CharField(primary_key=True, max_length=32)
+    sha256 = fields.BinaryField()
+    width = fields.IntField()
+    height = fields.IntField()
+    facts = fields.TextField()
+    stored_at = fields.DatetimeField()
+
+    class Meta:
+        table = "photo"
+
+
+class PhotoTask(Model):
+    """A photo to fetch from its platform, to look at, or to compare, outside any turn.
+
+    ``remote`` is the platform's file id where the photo is still there; ``photo_id`` once it is here.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
+        "models.Conversation", related_name="photo_tasks", on_delete=fields.RESTRICT
+    )
+    kind = fields.CharField(max_length=8)
+    channel = fields.CharField(max_length=16)
+    remote = EncryptedText("photo_task.remote", null=True)
+    photo_id = fields.CharField(max_length=32, null=True)
+    card_photo_id = fields.CharField(max_length=32, null=True)
+    status = fields.CharField(max_length=16, default=TaskStatus.PENDING)
+    attempts = fields.SmallIntField(default=0)
+    lease_until = fields.DatetimeField()
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "photo_task"
+        indexes = (Index(fields=("status", "lease_until")),)
+
+
+class FaceCheck(Model):
+    """One comparison of a selfie with the card's portrait: engine, hash of its model, score and verdict."""
+
+    id = fields.BigIntField(primary_key=True)
+    conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
+        "models.Conversation", related_name="face_checks", on_delete=fields.RESTRICT
+    )
+    card_photo_id = fields.CharField(max_length=32)
+    selfie_photo_id = fields.CharField(max_length=32)
+    engine = fields.CharField(max_length=32)
+    model_sha256 = fields.BinaryField()
+    score = fields.FloatField()
+    verdict = fields.CharField(max_length=16)
+    checked_at = fields.DatetimeField()
+
+    class Meta:
+        table = "face_check"

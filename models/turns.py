@@ -1,0 +1,368 @@
+"""The hot path's SQL: set statements over the ORM's own connection, for a group of turns at once.
+
+The ORM builds objects and statements for every call, which costs a message more than everything else together; this
+module is the one place that goes around it. It holds no rules: it reads and writes rows.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import DBConnectionError, OperationalError, TransactionManagementError
+
+from models import crypto
+from models.enums import OutboxStatus
+
+DRAFT_CONTEXT = b"conversation.draft"
+BODY_CONTEXT = b"outbox.body"
+FAILED_CONTEXT = b"failed_turn.body"
+ADDRESS_CONTEXT = b"address.value"
+
+
+@dataclass(slots=True)
+class ConversationRow:
+    """A conversation as the engine holds it; ``last_address_id`` is the chat its person used last."""
+
+    id: int
+    last_address_id: int
+    language: str
+    step: str
+    version: int
+    draft: dict[str, Any]
+    phone_proven: bool
+    person_id: int | None
+
+
+@dataclass(slots=True)
+class Seat:
+    """Where a turn takes place: an address and the conversation held there, which several seats may share."""
+
+    address_id: int
+    channel: str
+    reachable: bool
+    conversation: ConversationRow
+
+
+@dataclass(slots=True)
+class OutboxRow:
+    """A message to a person; ``body`` is msgpack of what is said, sealed in the table."""
+
+    id: int
+    conversation_id: int
+    address_id: int
+    channel: str
+    inbound_id: int
+    position: int
+    key: str
+    step: str
+    language: str
+    body: bytes
+    status: str = OutboxStatus.QUEUED
+    attempts: int = 0
+
+
+_OUTBOX = "id, conversation_id, address_id, channel, inbound_id, position, key, step, language, body, status, attempts"
+
+
+class TurnTables:
+    """The statements, in the dialect of ``connection`` (SQLite numbers its parameters ?1, PostgreSQL $1)."""
+
+    def __init__(self, connection: BaseDBAsyncClient) -> None:
+        self._postgres = connection.capabilities.dialect == "postgres"
+        self._mark = "$" if self._postgres else "?"
+
+    def moment(self, when: datetime) -> Any:
+        """A time as the database's driver takes it, the same as the ORM writes it."""
+        return when if self._postgres else when.isoformat(sep=" ")
+
+    def _marks(self, count: int, first: int = 1) -> str:
+        return ", ".join([f"{self._mark}{number}" for number in range(first, first + count)])
+
+    def _rows(self, rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
+        width = len(rows[0])
+        values = ", ".join([f"({self._marks(width, 1 + at * width)})" for at in range(len(rows))])
+        return values, [value for row in rows for value in row]
+
+    async def claim(
+        self, db: BaseDBAsyncClient, keys: Iterable[tuple[str, str]], now: datetime
+    ) -> dict[tuple[str, str], int]:
+        """Take messages: ids of those that were not taken before. Sorted, so that two processes never deadlock."""
+        moment = self.moment(now)
+        values, args = self._rows([(channel, external, moment) for channel, external in sorted(keys)])
+        rows = await db.execute_query_dict(
+            f"INSERT INTO inbound (channel, external_id, received_at) VALUES {values} "  # noqa: S608
+            "ON CONFLICT DO NOTHING RETURNING id, channel, external_id",
+            args,
+        )
+        return {(row["channel"], row["external_id"]): row["id"] for row in rows}
+
+    async def release(self, db: BaseDBAsyncClient, ids: Sequence[int]) -> None:
+        """Give messages back that this transaction claimed but leaves to another one."""
+        await db.execute_query_dict(f"DELETE FROM inbound WHERE id IN ({self._marks(len(ids))})", list(ids))  # noqa: S608
+
+    async def move(self, db: BaseDBAsyncClient, address_id: int, conversation_id: int) -> None:
+        """Let an address belong to another conversation."""
+        mark = self._mark
+        await db.execute_query_dict(
+            f"UPDATE address SET conversation_id = {mark}1 WHERE id = {mark}2",  # noqa: S608
+            [conversation_id, address_id],
+        )
+
+    async def set_reachable(self, db: BaseDBAsyncClient, address_id: int, reachable: bool) -> None:  # noqa: FBT001
+        """Note that a chat was blocked or unblocked."""
+        mark = self._mark
+        await db.execute_query_dict(
+            f"UPDATE address SET reachable = {mark}1 WHERE id = {mark}2",  # noqa: S608
+            [reachable, address_id],
+        )
+
+    async def record_failure(
+        self, db: BaseDBAsyncClient, inbound_id: int, step: str, error: str, body: bytes, now: datetime
+    ) -> None:
+        """Keep a message whose step failed, sealed, for somebody to look at."""
+        values, args = self._rows(
+            [(inbound_id, step, error, crypto.ring().seal(body, FAILED_CONTEXT), self.moment(now))]
+        )
+        await db.execute_query_dict(
+            f"INSERT INTO failed_turn (inbound_id, step, error, body, failed_at) VALUES {values} RETURNING id",  # noqa: S608
+            args,
+        )
+
+    async def address(self, db: BaseDBAsyncClient, address_id: int) -> str:
+        """The chat or number behind an address id."""
+        rows = await db.execute_query_dict(
+            f"SELECT value FROM address WHERE id = {self._mark}1",  # noqa: S608
+            [address_id],
+        )
+        return crypto.ring().open(bytes(rows[0]["value"]), ADDRESS_CONTEXT).decode()
+
+    async def taken(self, db: BaseDBAsyncClient, channel: str, external_id: str) -> int | None:
+        """The id of a message that was taken before."""
+        rows = await db.execute_query_dict(
+            f"SELECT id FROM inbound WHERE channel = {self._mark}1 AND external_id = {self._mark}2",  # noqa: S608
+            [channel, external_id],
+        )
+        return rows[0]["id"] if rows else None
+
+    async def lock(
+        self, db: BaseDBAsyncClient, lookups: Sequence[bytes], ids: Sequence[int]
+    ) -> dict[bytes | int, Seat]:
+        """The conversations held at these addresses or with these ids, locked in the order of their ids."""
+        found: dict[bytes | int, Seat] = {}
+        shared: dict[int, ConversationRow] = {}
+        tail = "ORDER BY c.id" + (" FOR UPDATE OF c" if self._postgres else "")
+        columns = (
+            "c.id, c.language, c.step, c.version, c.draft, c.phone_index, c.person_id, c.last_address_id, "
+            "a.id AS address_id, "
+            "a.channel, a.lookup, a.reachable"
+        )
+        if lookups:
+            rows = await db.execute_query_dict(
+                f"SELECT {columns} FROM address a JOIN conversation c ON c.id = a.conversation_id "  # noqa: S608
+                f"WHERE a.lookup IN ({self._marks(len(lookups))}) {tail}",
+                list(lookups),
+            )
+            for row in rows:
+                found[bytes(row["lookup"])] = _seat(row, shared)
+        if ids:
+            rows = await db.execute_query_dict(
+                f"SELECT {columns} FROM conversation c JOIN address a ON a.id = c.last_address_id "  # noqa: S608
+                f"WHERE c.id IN ({self._marks(len(ids))}) {tail}",
+                list(ids),
+            )
+            for row in rows:
+                found[row["id"]] = _seat(row, shared)
+        return found
+
+    async def begin(
+        self, db: BaseDBAsyncClient, people: Sequence[tuple[bytes, str, str]], language: str, step: str, now: datetime
+    ) -> dict[bytes | int, Seat]:
+        """New conversations for (lookup, channel, address) that have none, with their addresses."""
+        moment = self.moment(now)
+        empty = crypto.ring().seal(msgspec.msgpack.encode({}), DRAFT_CONTEXT)
+        values, args = self._rows(
+            [(lookup, language, step, 0, empty, False, moment, moment) for lookup, _, _ in sorted(people)]
+        )
+        rows = await db.execute_query_dict(
+            "INSERT INTO conversation (origin, language, step, version, draft, paused, created_at, updated_at) "  # noqa: S608
+            f"VALUES {values} ON CONFLICT (origin) DO NOTHING RETURNING id, origin",
+            args,
+        )
+        ids = {bytes(row["origin"]): row["id"] for row in rows}
+        addresses = [
+            (channel, lookup, crypto.ring().seal(value.encode(), ADDRESS_CONTEXT), ids[lookup], True, moment)
+            for lookup, channel, value in people
+            if lookup in ids
+        ]
+        if addresses:
+            values, args = self._rows(addresses)
+            await db.execute_query_dict(
+                "INSERT INTO address (channel, lookup, value, conversation_id, reachable, created_at) "  # noqa: S608
+                f"VALUES {values} RETURNING id",
+                args,
+            )
+        # Another process may have begun one of them in the meantime: the second look finds its row.
+        return await self.lock(db, [lookup for lookup, _, _ in people], [])
+
+    async def save(self, db: BaseDBAsyncClient, rows: Sequence[ConversationRow], now: datetime) -> None:
+        """Write back step, version, draft, language and last address."""
+        moment, ring, mark = self.moment(now), crypto.ring(), self._mark
+        await db.execute_many(
+            f"UPDATE conversation SET step = {mark}1, version = {mark}2, draft = {mark}3, language = {mark}4, "  # noqa: S608
+            f"last_address_id = {mark}5, updated_at = {mark}6 WHERE id = {mark}7",
+            [
+                [
+                    row.step,
+                    row.version,
+                    ring.seal(msgspec.msgpack.encode(row.draft), DRAFT_CONTEXT),
+                    row.language,
+                    row.last_address_id,
+                    moment,
+                    row.id,
+                ]
+                for row in rows
+            ],
+        )
+
+    async def post(
+        self, db: BaseDBAsyncClient, rows: Sequence[OutboxRow], now: datetime, lease: timedelta
+    ) -> None:
+        """Insert messages and set their ids. Those being attempted at once are leased to this process."""
+        moment, until, ring = self.moment(now), self.moment(now + lease), crypto.ring()
+        values, args = self._rows(
+            [
+                (
+                    row.conversation_id,
+                    row.address_id,
+                    row.channel,
+                    row.inbound_id,
+                    row.position,
+                    row.key,
+                    row.step,
+                    row.language,
+                    ring.seal(row.body, BODY_CONTEXT),
+                    row.status,
+                    until if row.status == OutboxStatus.ATTEMPTING else None,
+                    moment,
+                )
+                for row in rows
+            ]
+        )
+        inserted = await db.execute_query_dict(
+            "INSERT INTO outbox (conversation_id, address_id, channel, inbound_id, position, key, step, language, "  # noqa: S608
+            f"body, status, lease_until, created_at) VALUES {values} RETURNING id, inbound_id, position",
+            args,
+        )
+        ids = {(row["inbound_id"], row["position"]): row["id"] for row in inserted}
+        for row in rows:
+            row.id = ids[row.inbound_id, row.position]
+
+    async def replies(self, db: BaseDBAsyncClient, inbound_id: int) -> list[OutboxRow]:
+        """The messages that answered one inbound message."""
+        rows = await db.execute_query_dict(
+            f"SELECT {_OUTBOX} FROM outbox WHERE inbound_id = {self._mark}1 ORDER BY id",  # noqa: S608
+            [inbound_id],
+        )
+        return [_outbox(row) for row in rows]
+
+    async def mailbox(
+        self, db: BaseDBAsyncClient, lookup: bytes, after: int, limit: int
+    ) -> tuple[int | None, list[OutboxRow]]:
+        """The address's id, and the messages to it with an id above ``after``."""
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            f"SELECT id FROM address WHERE lookup = {mark}1",  # noqa: S608
+            [lookup],
+        )
+        if not rows:
+            return None, []
+        address_id: int = rows[0]["id"]
+        rows = await db.execute_query_dict(
+            f"SELECT {_OUTBOX} FROM outbox WHERE address_id = {mark}1 AND id > {mark}2 ORDER BY id LIMIT {mark}3",  # noqa: S608
+            [address_id, after, limit],
+        )
+        return address_id, [_outbox(row) for row in rows]
+
+    async def directs(self, db: BaseDBAsyncClient, lookup: bytes, limit: int) -> list[OutboxRow]:
+        """The last messages that went to a bare number or e-mail address in the conversation held at ``lookup``."""
+        rows = await db.execute_query_dict(
+            f"SELECT {_OUTBOX} FROM outbox WHERE address_id = 0 AND conversation_id IN "  # noqa: S608
+            f"(SELECT conversation_id FROM address WHERE lookup = {self._mark}1) ORDER BY id DESC LIMIT {self._mark}2",
+            [lookup, limit],
+        )
+        return [_outbox(row) for row in reversed(rows)]
+
+    async def stranded(self, db: BaseDBAsyncClient, now: datetime, lease: timedelta, limit: int) -> list[OutboxRow]:
+        """Claim messages that nobody attempts any more: queued ones, and those whose lease ran out in a crash."""
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            f"UPDATE outbox SET status = {mark}1, lease_until = {mark}2, attempts = attempts + 1 WHERE id IN "  # noqa: S608
+            f"(SELECT id FROM outbox WHERE status IN ('{OutboxStatus.QUEUED}', '{OutboxStatus.ATTEMPTING}') "
+            f"AND (lease_until IS NULL OR lease_until < {mark}3) ORDER BY id LIMIT {mark}4"
+            + (" FOR UPDATE SKIP LOCKED" if self._postgres else "")
+            + f") RETURNING {_OUTBOX}",
+            [OutboxStatus.ATTEMPTING.value, self.moment(now + lease), self.moment(now), limit],
+        )
+        return sorted((_outbox(row) for row in rows), key=lambda row: row.id)
+
+    async def settle(
+        self, db: BaseDBAsyncClient, rows: Sequence[tuple[int, str, str | None, str | None]], now: datetime
+    ) -> None:
+        """Move (id, status, provider id, error) forward; what is sent or failed stays so."""
+        mark, moment = self._mark, self.moment(now)
+        await db.execute_many(
+            f"UPDATE outbox SET status = {mark}1, provider_id = {mark}2, error = {mark}3, sent_at = {mark}4, "  # noqa: S608
+            f"lease_until = NULL WHERE id = {mark}5 AND status IN ('{OutboxStatus.QUEUED}', "
+            f"'{OutboxStatus.ATTEMPTING}')",
+            [[status, provider, error, moment, row_id] for row_id, status, provider, error in rows],
+        )
+
+    async def postpone(self, db: BaseDBAsyncClient, row_id: int, until: datetime) -> None:
+        """Let a message be attempted again from ``until`` on."""
+        mark = self._mark
+        await db.execute_many(
+            f"UPDATE outbox SET status = '{OutboxStatus.QUEUED}', lease_until = {mark}1 WHERE id = {mark}2 "  # noqa: S608
+            f"AND status = '{OutboxStatus.ATTEMPTING}'",
+            [[self.moment(until), row_id]],
+        )
+
+
+_TRANSIENT_CLASSES = ("08", "40", "53", "55", "57")  # PostgreSQL: connection, deadlock, resources, locks, shutdown
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether a database error may be gone at the next try: busy, deadlock, full disk, lost connection."""
+    cause = error.args[0] if isinstance(error, OperationalError) and error.args else error
+    if state := getattr(cause, "sqlstate", None):
+        return str(state).startswith(_TRANSIENT_CLASSES)
+    if type(cause).__module__.startswith("asyncpg"):
+        return type(cause).__name__ in {"InterfaceError", "ConnectionDoesNotExistError"}
+    return isinstance(
+        cause, sqlite3.OperationalError | DBConnectionError | TransactionManagementError | OSError | TimeoutError
+    )
+
+
+def _seat(row: dict[str, Any], shared: dict[int, ConversationRow]) -> Seat:
+    # Two addresses of one person share one row, so that the second turn sees what the first one did.
+    conversation = shared.get(row["id"])
+    if conversation is None:
+        conversation = shared[row["id"]] = ConversationRow(
+            id=row["id"],
+            last_address_id=row["last_address_id"] or row["address_id"],
+            language=row["language"],
+            step=row["step"],
+            version=row["version"],
+            draft=msgspec.msgpack.decode(crypto.ring().open(bytes(row["draft"]), DRAFT_CONTEXT)),
+            phone_proven=row["phone_index"] is not None,
+            person_id=row["person_id"],
+        )
+    return Seat(row["address_id"], row["channel"], bool(row["reachable"]), conversation)
+
+
+def _outbox(row: dict[str, Any]) -> OutboxRow:
+    row["body"] = crypto.ring().open(bytes(row["body"]), BODY_CONTEXT)
+    return OutboxRow(**row)
