@@ -96,7 +96,7 @@ def outgoing(row: OutboxRow) -> Outgoing:
 class Engine:
     """Takes turns on one database connection. ``run`` must be running for ``take_turn`` to return.
 
-    ``on_committed`` is called with what has to be delivered, ``on_act`` after turns that may have left slow work.
+    ``on_act`` is called after turns that may have left slow work. The replies are the caller's to deliver.
     """
 
     def __init__(
@@ -104,14 +104,12 @@ class Engine:
         db: BaseDBAsyncClient,
         programme: Programme,
         clock: Callable[[], datetime],
-        on_committed: Callable[[list[Outgoing]], None],
         on_act: Callable[[], None],
     ) -> None:
         self.db = db
         self.tables = TurnTables(db)
         self._programme = programme
         self._clock = clock
-        self._on_committed = on_committed
         self._on_act = on_act
         self._waiting: list[_Ticket] = []
         self._arrived = asyncio.Event()
@@ -164,9 +162,6 @@ class Engine:
         return left
 
     async def _answer(self, done: list[_Ticket]) -> None:
-        pushed = [
-            reply for ticket in done for reply in ticket.replies if reply.row.status == OutboxStatus.ATTEMPTING
-        ]
         for ticket in done:
             if ticket.inbound_id:
                 ticket.settle(TurnResult(ticket.replies))
@@ -175,8 +170,6 @@ class Engine:
                 ticket.settle(await self.replay(*_channel_and_id(ticket.inbound)) or TurnResult([], repeated=True))
             except Exception as error:  # noqa: BLE001 - the caller gets it
                 ticket.settle(TurnUnavailableError(type(error).__name__))
-        pulled = [reply for ticket in done for reply in ticket.replies if reply.row.status == OutboxStatus.SENT]
-        self._on_committed(pushed + pulled)
 
     async def _record_poison(self, ticket: _Ticket, error: Exception) -> None:
         """Keep a message that the database refuses, apologise, and let the platform forget it."""
@@ -274,7 +267,8 @@ class _Work:
             if self._poison is not None:
                 raise self._poison  # noqa: TRY301 - one way to record both
             if inbound.reachable is not None or seat.reachable is False:
-                await self._engine.tables.set_reachable(self._db, seat.address_id, inbound.reachable is not False)
+                reachable = inbound.reachable is not False
+                await self._engine.tables.set_reachable(self._db, seat.address_id, reachable=reachable)
             outcome = decide(turn, row.version)
             if isinstance(outcome, Act):
                 if not self._acts:

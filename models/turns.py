@@ -112,7 +112,7 @@ class TurnTables:
             [conversation_id, address_id],
         )
 
-    async def set_reachable(self, db: BaseDBAsyncClient, address_id: int, reachable: bool) -> None:  # noqa: FBT001
+    async def set_reachable(self, db: BaseDBAsyncClient, address_id: int, *, reachable: bool) -> None:
         """Note that a chat was blocked or unblocked."""
         mark = self._mark
         await db.execute_query_dict(

@@ -8,10 +8,11 @@ import msgspec
 
 from domain.errors import DomainError
 from domain.ports import Comparison, FaceFacts, Prepared
-from domain.programme import CodeRules
+from domain.programme import CodeRules, FaceRules
+from domain.verification.rules import face_verdict
 from models import crypto
 from models.conversation import AddressCode, Conversation
-from models.enums import Channel, FaceVerdict, PhotoKind
+from models.enums import Channel, FaceVerdict, PhotoKind, TaskStatus
 from models.person import FaceCheck, Photo, PhotoTask
 
 LEASE = timedelta(minutes=2)
@@ -132,25 +133,58 @@ async def start_photo_task(
     )
 
 
+async def claim_photo_task(now: datetime) -> PhotoTask | None:
+    """Take the oldest piece of work that nobody is at; another worker may have it again when the lease runs out."""
+    while True:
+        task = await PhotoTask.filter(status=TaskStatus.PENDING, lease_until__lte=now).order_by("id").first()
+        if task is None:
+            return None
+        # The old lease in the condition is what two workers race for: only one of them changes a row.
+        claimed = await PhotoTask.filter(id=task.id, status=TaskStatus.PENDING, lease_until=task.lease_until).update(
+            lease_until=now + LEASE, attempts=task.attempts + 1
+        )
+        if claimed:
+            task.attempts += 1
+            return task
+
+
+async def photo_arrived(task: PhotoTask, photo_id: str) -> None:
+    """Note that a task's photo is here, so that another try does not fetch it again."""
+    task.photo_id = photo_id
+    await PhotoTask.filter(id=task.id).update(photo_id=photo_id)
+
+
+async def finish_photo_task(task: PhotoTask) -> None:
+    """The outcome was fed back: nothing is left to do."""
+    await PhotoTask.filter(id=task.id).update(status=TaskStatus.DONE)
+
+
+async def retry_photo_task(task: PhotoTask, at: datetime) -> None:
+    """Let the work be tried again from a moment on."""
+    await PhotoTask.filter(id=task.id).update(lease_until=at)
+
+
 async def record_face_check(
-    task: PhotoTask, selfie_id: str, comparison: Comparison, verdict: FaceVerdict, now: datetime
-) -> None:
-    """Keep a comparison with what made it."""
+    task: PhotoTask, comparison: Comparison, rules: FaceRules, now: datetime
+) -> FaceVerdict:
+    """Keep a comparison with what made it, and say what it means; the same selfie is judged once."""
+    conversation_id: int = task.conversation_id  # type: ignore[attr-defined]
+    pair = {"card_photo_id": task.card_photo_id, "selfie_photo_id": task.photo_id}
+    known = await FaceCheck.filter(conversation_id=conversation_id, **pair).first()
+    if known is not None:
+        return FaceVerdict(known.verdict)
+    tries = 1 + await FaceCheck.filter(conversation_id=conversation_id).count()
+    verdict = face_verdict(comparison.score, tries, rules)
     await FaceCheck.create(
-        conversation_id=task.conversation_id,  # type: ignore[attr-defined]
-        card_photo_id=task.card_photo_id,
-        selfie_photo_id=selfie_id,
+        conversation_id=conversation_id,
+        **pair,
         engine=comparison.engine,
         model_sha256=comparison.model_sha256,
         score=comparison.score,
         verdict=verdict,
         checked_at=now,
     )
-
-
-async def face_tries(conversation_id: int) -> int:
-    """How many selfies of this conversation were compared so far."""
-    return await FaceCheck.filter(conversation_id=conversation_id).count()
+    return verdict
 
 
 async def photo_facts(photo_id: str) -> FaceFacts:

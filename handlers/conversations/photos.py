@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from domain.errors import DomainError
 from domain.verification.actions import start_photo_task
-from domain.verification.rules import check_card, check_selfie
+from domain.verification.rules import check_card
 from handlers.conversation import (
     Act,
     Choice,
@@ -75,7 +75,6 @@ def _judge(turn: Turn, outcome: PhotoOutcome, on: On) -> Go:
     if outcome.kind == PhotoKind.CARD:
         check_card(outcome.photo.facts)
         return on(turn, card_photo=outcome.photo.id)
-    check_selfie(outcome.photo.facts)
     if outcome.verdict == FaceVerdict.DIFFERENT:
         raise DomainError("registration.selfie_different")
     return on(turn, Say("registration.selfie_accepted"), selfie=outcome.photo.id, face=outcome.verdict)

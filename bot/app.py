@@ -1,0 +1,181 @@
+"""Wiring: the one place that puts database, engine, channels, delivery and tasks together."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from bot import web as webserver
+from bot.channel import LocalSender, Sender
+from bot.channels import browser
+from bot.channels.telegram import TelegramChannel
+from bot.delivery import Delivery
+from bot.gateways.faces.pool import FacePool
+from bot.gateways.media import MediaFolder
+from bot.settings import Settings
+from bot.tasks import Fetch, Photos
+from domain import clock
+from domain.programme import DEFAULT, Programme, load
+from domain.registration import regions
+from handlers import i18n
+from handlers.conversation import Inbound
+from handlers.engine import Engine, Outgoing, TurnResult, address_lookup, outgoing
+from handlers.i18n import Rendered
+from models import crypto
+from models.database import database
+from models.enums import Channel
+
+log = logging.getLogger(__name__)
+
+MAILBOX_PAGE = 100
+
+
+@dataclass
+class App:
+    """What a process is made of."""
+
+    settings: Settings
+    db: BaseDBAsyncClient
+    programme: Programme
+    engine: Engine
+    delivery: Delivery
+    photos: Photos
+
+    async def receive(self, inbound: Inbound) -> TurnResult:
+        """Take a message and deliver the replies: what every channel calls."""
+        result = await self.engine.take_turn(inbound)
+        if not result.repeated:  # a repeat's replies are on their way already, or the sweep has them
+            self.delivery.post(result.replies)
+        return result
+
+    async def carry(self, inbound: Inbound) -> tuple[Rendered, str] | None:
+        """Take a message whose first reply the webhook's response carries; the others are sent as usual.
+
+        A repeat means that the response was lost, so it is carried again.
+        """
+        result = await self.engine.take_turn(inbound)
+        chat = [reply for reply in result.replies if reply.row.channel == inbound.channel.value]
+        if not chat:
+            self.delivery.post([] if result.repeated else result.replies)
+            return None
+        if not result.repeated:
+            self.delivery.carried(chat[0])
+            self.delivery.post([reply for reply in result.replies if reply is not chat[0]])
+        return chat[0].render(), inbound.address
+
+    async def mailbox(self, channel: Channel, chat: str, after: int) -> tuple[int | None, list[Outgoing]]:
+        """Messages of a chat with an id above ``after``."""
+        lookup = address_lookup(channel, chat)
+        address_id, rows = await self.engine.tables.mailbox(self.db, lookup, after, MAILBOX_PAGE)
+        return address_id, [outgoing(row) for row in rows]
+
+    async def directs(self, channel: Channel, chat: str) -> list[Outgoing]:
+        """What went to bare numbers and e-mail addresses in a chat's conversation, oldest first."""
+        lookup = address_lookup(channel, chat)
+        return [outgoing(row) for row in await self.engine.tables.directs(self.db, lookup, MAILBOX_PAGE)]
+
+    def desk(self) -> browser.Desk:
+        """What the browser chat needs."""
+        return browser.Desk(
+            receive=self.receive,
+            keep_photo=self.photos.keep,
+            replay=self.engine.replay,
+            mailbox=self.mailbox,
+            new_mail=self.delivery.new_mail,
+            directs=self.directs,
+            shows_directs=True,  # until a provider for SMS and mail can be set, what would go out is shown
+        )
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, senders: dict[Channel, Sender] | None = None, fetchers: dict[Channel, Fetch] | None = None
+) -> AsyncIterator[App]:
+    """An app with its engine, delivery and tasks at work; everything is ended and closed on the way out."""
+    crypto.use(settings.keyring())
+    regions.load()
+    programme = load(settings.programme or DEFAULT)
+    faces = FacePool(settings.face_models, settings.photo_workers)
+    try:
+        async with database(settings.database_url) as db:
+            photos = Photos(faces, MediaFolder(settings.media_dir), programme, clock.now, fetchers or {})
+            local = {Channel.SMS: LocalSender(), Channel.MAIL: LocalSender()}
+            delivery = Delivery(db, {**local, **(senders or {})}, clock.now)
+            app = App(settings, db, programme, Engine(db, programme, clock.now, photos.wake), delivery, photos)
+            async with asyncio.TaskGroup() as group:
+                work = [
+                    group.create_task(app.engine.run()),
+                    group.create_task(delivery.run()),
+                    group.create_task(photos.run(app.receive)),
+                ]
+                try:
+                    yield app
+                finally:
+                    for task in work:
+                        task.cancel()
+    finally:
+        faces.close()
+
+
+async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
+    """Serve all channels that are configured until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    telegram = _telegram(settings)
+    senders: dict[Channel, Sender] = {Channel.TELEGRAM: telegram} if telegram else {}
+    fetchers: dict[Channel, Fetch] = {Channel.TELEGRAM: telegram.fetch} if telegram else {}
+    async with running(settings, senders, fetchers) as app:
+        site = webserver.application()
+        browser.BrowserChat(app.desk()).add_routes(site)
+        if telegram:
+            site.router.add_post("/webhooks/telegram", telegram.webhook(app.receive, app.carry))
+        runner = web.AppRunner(site, access_log=None, handle_signals=False, shutdown_timeout=3)
+        await runner.setup()
+        try:
+            server = web.TCPSite(runner, settings.host, settings.port)
+            await server.start()
+            log.info("browser chat: http://%s:%d", settings.host, settings.port)
+            if ready:
+                ready.set()
+            async with asyncio.TaskGroup() as group:
+                work = [group.create_task(stop.wait())]
+                if telegram:
+                    work += [group.create_task(telegram.run()), group.create_task(_updates(telegram, app))]
+                await stop.wait()
+                for task in work[1:]:
+                    task.cancel()
+        finally:
+            await runner.cleanup()
+            if telegram:
+                await telegram.close()
+
+
+async def _updates(telegram: TelegramChannel, app: App) -> None:
+    if app.settings.telegram_mode == "polling":
+        await telegram.poll(app.receive)
+    else:
+        await telegram.set_webhook(app.settings.public_url)
+
+
+def _telegram(settings: Settings) -> TelegramChannel | None:
+    token = settings.telegram_token.get_secret_value()
+    if not token:
+        return None
+    if settings.telegram_mode == "webhook" and not (
+        settings.public_url and settings.telegram_secret.get_secret_value()
+    ):
+        raise ValueError("GELOMBANG_TELEGRAM_MODE=webhook needs GELOMBANG_PUBLIC_URL and GELOMBANG_TELEGRAM_SECRET")
+    return TelegramChannel(
+        token,
+        settings.telegram_api_url,
+        settings.telegram_secret.get_secret_value(),
+        i18n.text(i18n.DEFAULT_LANGUAGE, "telegram.contact_button"),
+        reply_in_webhook=settings.telegram_reply_in_webhook,
+    )

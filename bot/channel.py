@@ -1,0 +1,79 @@
+"""What a channel and the rest of the edge say to each other. A channel parses and sends; it holds no conversation."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from handlers.conversation import Inbound
+from handlers.engine import TurnResult
+from handlers.i18n import Rendered
+
+Receive: TypeAlias = Callable[[Inbound], Awaitable[TurnResult]]
+"""Take one message and deliver the replies; raises TurnUnavailableError when the platform should send it again."""
+
+
+class Trouble(StrEnum):
+    """Why a message did not go out."""
+
+    BUSY = "busy"  # the platform asks to wait
+    FAULT = "fault"  # network or server trouble on the way
+    UNREACHABLE = "unreachable"  # blocked, deactivated, no such chat
+    INVALID = "invalid"  # the platform refuses the message itself
+
+
+@dataclass(frozen=True, slots=True)
+class SendError:
+    """A failure as a value; ``code`` is for logs and staff, ``retry_after`` in seconds where the platform says so."""
+
+    trouble: Trouble
+    code: str
+    retry_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The platform took the message; its id there, where it gives one."""
+
+    provider_id: str = ""
+
+
+class Sender(Protocol):
+    """The sending half of a channel."""
+
+    async def send(self, to: str, message: Rendered) -> Sent | SendError:
+        """Send one message to one address. Never raises for what the platform or the network does."""
+
+
+class LocalSender:
+    """Where no provider is set: the message stays in the database, for the page that shows it beside the phone."""
+
+    async def send(self, to: str, message: Rendered) -> Sent | SendError:  # noqa: ARG002
+        """See Sender."""
+        return Sent("local")
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Do not try again."""
+
+
+MAX_ATTEMPTS = 6
+
+
+def what_next(error: SendError, attempts: int) -> Retry | GiveUp:
+    """The one place that says what a failure leads to; ``attempts`` counts those made."""
+    match error.trouble:
+        case Trouble.BUSY:
+            return Retry(max(error.retry_after, 1.0))  # the platform's own wish, however often
+        case Trouble.FAULT if attempts < MAX_ATTEMPTS:
+            return Retry(2.0**attempts)
+        case _:
+            return GiveUp()

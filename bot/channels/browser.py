@@ -1,0 +1,279 @@
+"""The browser chat: a page that looks like a messenger, and the JSON it speaks (docs/browser-chat.md).
+
+The chat id is a secret that the page makes up: who knows it is in the chat. It never reaches a log, and the database
+keeps only its keyed hash (and its ciphertext).
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import BodyPartReader, web
+
+from bot.channel import Receive
+from domain.ports import PhotoError
+from handlers.conversation import Contact, Inbound, Photo
+from handlers.engine import Outgoing, TurnResult, TurnUnavailableError
+from models.enums import Channel
+
+PAGE = Path(__file__).with_name("browser_page")
+MAX_JSON = 64 * 1024
+MAX_PHOTO = 10 * 1024 * 1024
+MAX_UPLOAD = 32 * 1024 * 1024
+MAX_WAIT = 30.0
+PEEK_SECONDS = 2.0
+UPLOADS_AT_ONCE = 8
+_OPAQUE = re.compile(r"[\x21-\x7e]{1,128}")
+_CONTENT = ("text", "choice", "contact", "location")
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A location in degrees."""
+
+    lat: float
+    lon: float
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """What a page or script posts; exactly one of the contents."""
+
+    chat: str
+    id: str
+    text: str | None = None
+    choice: str | None = None
+    contact: str | None = None
+    location: Place | None = None
+
+
+class ApiError(Exception):
+    """A request that can't be taken: status, code and a sentence for the developer who reads it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(code)
+        self.status, self.code, self.message = status, code, message
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """What the channel needs of the rest: take a message, look at a photo, and read mailboxes."""
+
+    receive: Receive
+    keep_photo: Callable[[bytes], Awaitable[Photo]]
+    replay: Callable[[Channel, str], Awaitable[TurnResult | None]]
+    mailbox: Callable[[Channel, str, int], Awaitable[tuple[int | None, list[Outgoing]]]]
+    new_mail: Callable[[int, float], Awaitable[None]]
+    directs: Callable[[Channel, str], Awaitable[list[Outgoing]]]
+    shows_directs: bool
+
+
+def parse(posted: Posted) -> Inbound:
+    """The message as the engine takes it; raises ApiError."""
+    given = [name for name in _CONTENT if getattr(posted, name) is not None]
+    if len(given) != 1:
+        raise ApiError(400, "one_content", f"give exactly one of {', '.join(_CONTENT)}, or a photo")
+    place = posted.location
+    if place is not None and not (-90 <= place.lat <= 90 and -180 <= place.lon <= 180):
+        raise ApiError(400, "location", "lat is -90 to 90, lon is -180 to 180")
+    return Inbound(
+        channel=Channel.BROWSER,
+        address=_opaque("chat", posted.chat),
+        external_id=external_id(posted.chat, _opaque("id", posted.id)),
+        text=posted.text,
+        choice=posted.choice,
+        # A page can't vouch for a number: it is proven by a code, as if it had been typed.
+        contact=None if posted.contact is None else Contact(posted.contact, proven=False),
+        location=None if place is None else (place.lat, place.lon),
+    )
+
+
+def _opaque(name: str, value: str) -> str:
+    if not _OPAQUE.fullmatch(value):
+        raise ApiError(400, name, f"{name} is 1 to 128 visible ASCII characters")
+    return value
+
+
+def external_id(chat: str, message_id: str) -> str:
+    """One id for a message of a chat, from which the chat can't be told."""
+    return hashlib.blake2b(f"{chat}\0{message_id}".encode(), digest_size=20).hexdigest()
+
+
+def message_json(message: Outgoing) -> dict[str, Any]:
+    """A message in the shape of the API."""
+    rendered = message.render()
+    return {
+        "id": str(message.row.id),
+        "key": message.row.key,
+        "step": message.row.step,
+        "text": rendered.text,
+        "language": message.row.language,
+        "ask": rendered.ask,
+        "choices": [{"id": choice.id, "label": choice.label} for choice in rendered.choices],
+    }
+
+
+def _messages(messages: list[Outgoing]) -> web.Response:
+    chat = [message_json(message) for message in messages if message.row.channel == Channel.BROWSER]
+    return _json({"messages": chat})
+
+
+def _json(content: Any, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(content), status=status, content_type="application/json")
+
+
+def _error(error: ApiError) -> web.Response:
+    return _json({"error": {"code": error.code, "message": error.message}}, error.status)
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _answering_errors(handler: Handler) -> Handler:
+    async def answered(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ApiError as error:
+            return _error(error)
+        except TurnUnavailableError:
+            return _error(ApiError(503, "unavailable", "the message was not taken; send it again with the same id"))
+
+    return answered
+
+
+class BrowserChat:
+    """Routes of the page and its API."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+
+    def add_routes(self, app: web.Application) -> None:
+        """Put the chat into a web application."""
+        app.router.add_post("/chat/api/messages", _answering_errors(self._post))
+        app.router.add_get("/chat/api/messages", _answering_errors(self._poll))
+        app.router.add_get("/chat/api/outbox", _answering_errors(self._outbox))
+        app.router.add_get("/", self._page)
+        app.router.add_get("/chat", self._page)
+        app.router.add_static("/chat/page/", PAGE)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002
+        return web.FileResponse(PAGE / "index.html")
+
+    async def _post(self, request: web.Request) -> web.StreamResponse:
+        if request.content_type == "multipart/form-data":
+            async with self._uploads:
+                return await self._post_photo(request)
+        if request.content_type != "application/json":
+            raise ApiError(415, "content_type", "send application/json or multipart/form-data")
+        body = await _read(request)
+        try:
+            posted = msgspec.json.decode(body, type=Posted)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ApiError(400, "malformed", f"no valid message: {str(error)[:200]}") from None
+        return _messages((await self._desk.receive(parse(posted))).replies)
+
+    async def _post_photo(self, request: web.Request) -> web.StreamResponse:
+        fields, photo, problem = await _form(request)
+        chat, message_id = _opaque("chat", fields.get("chat", "")), _opaque("id", fields.get("id", ""))
+        if photo is None:
+            location = fields.pop("location", None)
+            try:
+                posted = msgspec.convert({**fields, "location": _place(location)}, Posted)
+            except msgspec.ValidationError as error:
+                raise ApiError(400, "malformed", f"no valid message: {error}") from None
+            return _messages((await self._desk.receive(parse(posted))).replies)
+        key = external_id(chat, message_id)
+        if known := await self._desk.replay(Channel.BROWSER, key):  # spares looking at a photo that was answered
+            return _messages(known.replies)
+        kept: Photo | None = None
+        try:
+            kept = None if problem else await self._desk.keep_photo(photo)
+        except PhotoError as error:
+            problem = error.code
+        inbound = Inbound(channel=Channel.BROWSER, address=chat, external_id=key, photo=kept, problem=problem)
+        return _messages((await self._desk.receive(inbound)).replies)
+
+    async def _poll(self, request: web.Request) -> web.StreamResponse:
+        chat = _opaque("chat", request.query.get("chat", ""))
+        after = _number(request.query.get("after") or "0", "after", 2**63 - 1)
+        wait = min(_number(request.query.get("wait") or "0", "wait", 10**6), MAX_WAIT)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait
+        while True:
+            address_id, messages = await self._desk.mailbox(Channel.BROWSER, chat, int(after))
+            left = until - loop.time()
+            if messages or left <= 0:
+                return _messages(messages)
+            # A look now and then as well, for what another process posted.
+            await self._desk.new_mail(address_id or 0, min(left, PEEK_SECONDS))
+
+    async def _outbox(self, request: web.Request) -> web.StreamResponse:
+        chat = _opaque("chat", request.query.get("chat", ""))
+        if not self._desk.shows_directs:
+            return _json([])
+        found = await self._desk.directs(Channel.BROWSER, chat)
+        return _json(
+            [{"channel": m.row.channel, "to": m.body.to, "text": m.render().text} for m in found]
+        )
+
+
+def _number(value: str, name: str, limit: float) -> float:
+    try:
+        number = float(value) if name == "wait" else int(value)
+    except ValueError:
+        raise ApiError(400, name, f"{name} is a number") from None
+    if not 0 <= number <= limit:
+        raise ApiError(400, name, f"{name} is a number from 0 on")
+    return number
+
+
+def _place(value: str | None) -> Any:
+    if value is None:
+        return None
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        raise ApiError(400, "location", 'location is {"lat": ..., "lon": ...}') from None
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        body = await request.content.read(MAX_JSON + 1)
+        while len(body) <= MAX_JSON and not request.content.at_eof():
+            body += await request.content.read(MAX_JSON + 1 - len(body))
+    except (ConnectionError, ValueError):
+        raise ApiError(400, "malformed", "the body could not be read") from None
+    if len(body) > MAX_JSON:
+        raise ApiError(413, "too_large", f"a message has at most {MAX_JSON} bytes")
+    return body
+
+
+async def _form(request: web.Request) -> tuple[dict[str, str], bytes | None, str | None]:
+    """Text fields, the photo, and why the photo can't be used; a photo over 10 MB is read to its end but not kept."""
+    fields: dict[str, str] = {}
+    photo: bytearray | None = None
+    problem: str | None = None
+    read = 0
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader) or part.name not in {"chat", "id", "photo", *_CONTENT}:
+                raise ApiError(400, "malformed", "unknown part in the form")
+            content = bytearray()
+            while chunk := await part.read_chunk(64 * 1024):
+                read += len(chunk)
+                if read > MAX_UPLOAD:
+                    raise ApiError(413, "too_large", f"a photo has at most {MAX_PHOTO} bytes")
+                if len(content) <= MAX_PHOTO:
+                    content += chunk
+            if part.name == "photo":
+                photo = content
+                problem = "photo.too_big" if len(content) > MAX_PHOTO else None
+            elif len(content) > MAX_JSON:
+                raise ApiError(413, "too_large", f"a field has at most {MAX_JSON} bytes")
+            else:
+                fields[part.name] = content.decode()
+    except (ValueError, AssertionError, LookupError, web.HTTPException):
+        raise ApiError(400, "malformed", "the form could not be read") from None
+    return fields, None if photo is None else bytes(photo), problem

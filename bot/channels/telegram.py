@@ -1,0 +1,361 @@
+"""Telegram, for applicants: updates in (webhook or long polling), messages out. Private chats only.
+
+Updates are parsed by msgspec, seventy times faster than by aiogram's models; calls go through aiogram, which is imported
+only where a token is set (it costs 3.4 s and 150 MB). State, repeats and order are the engine's: see docs/decisions/0004.
+"""
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from bot.channel import Receive, SendError, Sent, Trouble
+from domain.ports import PhotoError
+from handlers.conversation import Contact, Inbound, RemotePhoto
+from handlers.engine import TurnUnavailableError
+from handlers.i18n import Rendered
+from models.enums import Channel
+
+log = logging.getLogger(__name__)
+
+MAX_TEXT = 4096
+MAX_BODY = 1024 * 1024
+MAX_PHOTO = 10 * 1024 * 1024
+POLL_SECONDS = 25
+ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"]
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
+_OTHER = ("voice", "audio", "sticker", "video", "video_note", "animation", "document", "poll", "dice", "story")
+
+
+class _User(msgspec.Struct):
+    id: int
+
+
+class _Chat(msgspec.Struct):
+    id: int
+    type: str = "private"
+
+
+class _File(msgspec.Struct):
+    file_id: str
+    file_size: int | None = None
+    mime_type: str | None = None
+
+
+class _Contact(msgspec.Struct):
+    phone_number: str
+    user_id: int | None = None
+
+
+class _Location(msgspec.Struct):
+    latitude: float
+    longitude: float
+
+
+class _Message(msgspec.Struct):
+    chat: _Chat
+    from_: _User | None = msgspec.field(default=None, name="from")
+    text: str | None = None
+    photo: list[_File] | None = None
+    document: _File | None = None
+    contact: _Contact | None = None
+    location: _Location | None = None
+    voice: Any = None
+    audio: Any = None
+    sticker: Any = None
+    video: Any = None
+    video_note: Any = None
+    animation: Any = None
+    poll: Any = None
+    dice: Any = None
+    story: Any = None
+
+
+class _Press(msgspec.Struct):
+    id: str
+    from_: _User = msgspec.field(name="from")
+    data: str | None = None
+    message: _Message | None = None
+
+
+class _Member(msgspec.Struct):
+    status: str
+
+
+class _MemberChange(msgspec.Struct):
+    chat: _Chat
+    new_chat_member: _Member
+
+
+class Update(msgspec.Struct):
+    """The parts of a Telegram update that mean something here."""
+
+    update_id: int
+    message: _Message | None = None
+    callback_query: _Press | None = None
+    my_chat_member: _MemberChange | None = None
+
+
+_decoder = msgspec.json.Decoder(Update)
+
+
+def parse(update: Update, bot_id: str) -> Inbound | None:
+    """The message as the engine takes it; None for what is not for this bot (groups, channels, edits)."""
+    external_id = f"{bot_id}:{update.update_id}"
+    if (press := update.callback_query) is not None:
+        chat = press.message.chat if press.message else _Chat(press.from_.id)
+        if chat.type != "private":
+            return None
+        return Inbound(
+            channel=Channel.TELEGRAM, address=str(chat.id), external_id=external_id, choice=press.data or ""
+        )
+    if (change := update.my_chat_member) is not None and change.chat.type == "private":
+        reachable = change.new_chat_member.status not in {"kicked", "left"}
+        return Inbound(
+            channel=Channel.TELEGRAM, address=str(change.chat.id), external_id=external_id, reachable=reachable
+        )
+    message = update.message
+    if message is None or message.chat.type != "private":
+        return None
+    return _content(message, Inbound(channel=Channel.TELEGRAM, address=str(message.chat.id), external_id=external_id))
+
+
+def _content(message: _Message, empty: Inbound) -> Inbound:
+    if message.text is not None:
+        return msgspec.structs.replace(empty, text=message.text)
+    picture = message.photo[-1] if message.photo else message.document
+    if picture is not None and (message.photo or (picture.mime_type or "").startswith("image/")):
+        if (picture.file_size or 0) > MAX_PHOTO:
+            return msgspec.structs.replace(empty, problem="photo.too_big")
+        return msgspec.structs.replace(empty, photo=RemotePhoto(picture.file_id, picture.file_size or 0))
+    if message.contact is not None:
+        # Telegram vouches for a number only when the contact is the sender's own.
+        own = message.from_ is not None and message.contact.user_id == message.from_.id
+        contact = Contact(message.contact.phone_number, proven=True) if own else Contact("", proven=False)
+        return msgspec.structs.replace(empty, contact=contact)
+    if message.location is not None:
+        return msgspec.structs.replace(empty, location=(message.location.latitude, message.location.longitude))
+    other = next((name for name in _OTHER if getattr(message, name) is not None), "unknown")
+    return msgspec.structs.replace(empty, other=other)
+
+
+def layout(chat_id: str, message: Rendered, contact_button: str) -> dict[str, Any]:
+    """Parameters of sendMessage for one piece of at most 4,096 characters, without formatting: nothing to inject."""
+    if message.ask == "contact":
+        button = {"text": contact_button, "request_contact": True}
+        markup: dict[str, Any] = {"keyboard": [[button]], "resize_keyboard": True, "one_time_keyboard": True}
+    elif message.choices:
+        buttons = [{"text": choice.label, "callback_data": choice.id} for choice in message.choices]
+        short = all(len(choice.label) <= 14 for choice in message.choices)
+        wide = 2 if short and len(buttons) > 3 else 1
+        markup = {"inline_keyboard": [buttons[at : at + wide] for at in range(0, len(buttons), wide)]}
+    else:
+        markup = {"remove_keyboard": True}
+    return {"chat_id": int(chat_id), "text": message.text, "reply_markup": markup}
+
+
+def pieces(text: str) -> list[str]:
+    """The text in parts that Telegram takes, cut at a line's or word's end where there is one."""
+    parts = []
+    while len(text.encode("utf-16-le")) // 2 > MAX_TEXT:
+        head = text[: MAX_TEXT // 2]
+        cut = max(head.rfind("\n"), head.rfind(" ")) + 1 or len(head)
+        parts.append(text[:cut])
+        text = text[cut:]
+    return [*parts, text]
+
+
+class TelegramChannel:
+    """One bot: its webhook or polling, its sending, and fetching its files."""
+
+    def __init__(
+        self, token: str, api_url: str, secret: str, contact_button: str, *, reply_in_webhook: bool = False
+    ) -> None:
+        from aiogram import Bot  # noqa: PLC0415 - slow and large: only where Telegram is used
+        from aiogram.client.session.aiohttp import AiohttpSession  # noqa: PLC0415
+        from aiogram.client.telegram import TelegramAPIServer  # noqa: PLC0415
+
+        session = AiohttpSession(api=TelegramAPIServer.from_base(api_url), timeout=20)
+        self._bot = Bot(token, session=session)
+        self._bot_id = token.partition(":")[0]
+        self._secret = secret.encode()
+        self._contact_button = contact_button
+        self._reply_in_webhook = reply_in_webhook
+        self._presses: asyncio.Queue[str] = asyncio.Queue()
+
+    # --- in
+
+    def webhook(
+        self, receive: Receive, carry: Callable[[Inbound], Awaitable[tuple[Rendered, str] | None]]
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """The handler of /webhooks/telegram. ``carry`` takes a turn whose first reply goes into the response."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
+            if not self._secret or not hmac.compare_digest(given, self._secret):
+                return web.Response(status=403)
+            if (request.content_length or 0) > MAX_BODY:
+                return web.Response(status=413)
+            try:
+                update = _decoder.decode(await request.read())
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return web.Response(status=400)
+            inbound = self._parse(update)
+            if inbound is None:
+                return web.Response()
+            try:
+                if not self._reply_in_webhook:
+                    await receive(inbound)
+                    return web.Response()
+                carried = await carry(inbound)
+            except TurnUnavailableError:
+                return web.Response(status=503)
+            return web.Response() if carried is None else self._in_response(*carried)
+
+        return handle
+
+    def _parse(self, update: Update) -> Inbound | None:
+        if update.callback_query is not None:
+            self._presses.put_nowait(update.callback_query.id)
+        return parse(update, self._bot_id)
+
+    def _in_response(self, message: Rendered, to: str) -> web.Response:
+        body = msgspec.json.encode({"method": "sendMessage", **layout(to, message, self._contact_button)})
+        return web.Response(body=body, content_type="application/json")
+
+    async def poll(self, receive: Receive) -> None:
+        """Long polling until cancelled; the offset moves only past what was committed."""
+        await self._patiently(lambda: self._bot.delete_webhook(drop_pending_updates=False))
+        offset = 0
+        while True:
+            raw = await self._patiently(lambda: self._bot(self._updates(offset), request_timeout=POLL_SECONDS + 15))
+            offset = await self._take(raw, offset, receive)
+
+    def _updates(self, offset: int) -> Any:
+        from aiogram.methods import GetUpdates  # noqa: PLC0415
+
+        class RawUpdates(GetUpdates):  # type: ignore[misc, unused-ignore]
+            __returning__ = list[dict[str, Any]]  # type: ignore[assignment]
+
+        return RawUpdates(offset=offset, timeout=POLL_SECONDS, allowed_updates=ALLOWED_UPDATES)
+
+    async def _take(self, raw: list[dict[str, Any]], offset: int, receive: Receive) -> int:
+        taken: list[tuple[int, Awaitable[Any]]] = []
+        for item in raw:
+            offset = max(offset, int(item.get("update_id", 0)) + 1)
+            try:
+                update = msgspec.convert(item, Update)
+            except msgspec.ValidationError:
+                continue  # of a kind this bot does not know: nothing to take
+            if (inbound := self._parse(update)) is not None:
+                taken.append((update.update_id, receive(inbound)))
+        results = await asyncio.gather(*(turn for _, turn in taken), return_exceptions=True)
+        failed = [number for (number, _), result in zip(taken, results, strict=True) if isinstance(result, Exception)]
+        if failed:
+            await asyncio.sleep(1)
+            return min(failed)  # Telegram gives them again; those already taken are known by their ids
+        return offset
+
+    async def _patiently(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """Repeat a call until the platform answers, with growing pauses."""
+        pause = 1.0
+        while True:
+            try:
+                return await call()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the bot goes on
+                log.warning("Telegram: %s, again in %.0f s", type(error).__name__, pause)
+                await asyncio.sleep(max(pause, float(getattr(error, "retry_after", 0))))
+                pause = min(pause * 2, 60)
+
+    async def set_webhook(self, public_url: str) -> None:
+        """Tell Telegram where to send updates, until it takes it."""
+        await self._patiently(
+            lambda: self._bot.set_webhook(
+                f"{public_url.rstrip('/')}/webhooks/telegram",
+                secret_token=self._secret.decode(),
+                allowed_updates=ALLOWED_UPDATES,
+                max_connections=100,
+            )
+        )
+
+    async def run(self) -> None:
+        """Answer button presses (else the button keeps spinning) until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                group.create_task(self._answer(await self._presses.get()))
+
+    async def _answer(self, press_id: str) -> None:
+        try:
+            await self._bot.answer_callback_query(press_id)
+        except Exception as error:  # noqa: BLE001 - too late or unknown: the press itself was taken
+            log.info("button press not answered: %s", type(error).__name__)
+
+    # --- out
+
+    async def send(self, to: str, message: Rendered) -> Sent | SendError:
+        """See bot.channel.Sender."""
+        parts = pieces(message.text)
+        for part in parts[:-1]:
+            sent = await self._call(layout(to, Rendered(part), self._contact_button))
+            if isinstance(sent, SendError):
+                return sent
+        last = msgspec.structs.replace(message, text=parts[-1])
+        return await self._call(layout(to, last, self._contact_button))
+
+    async def _call(self, params: dict[str, Any]) -> Sent | SendError:
+        from aiogram.exceptions import ClientDecodeError  # noqa: PLC0415
+        from aiogram.methods import SendMessage  # noqa: PLC0415
+
+        try:
+            sent = await self._bot(SendMessage(**params))
+            return Sent(str(sent.message_id))
+        except ClientDecodeError as error:
+            # The platform took it and said so in words this version does not know; once more would be twice.
+            if isinstance(error.data, dict) and error.data.get("ok"):
+                return Sent()
+            return SendError(Trouble.FAULT, "undecodable answer")
+        except Exception as error:  # noqa: BLE001 - failures are values
+            return classify(error)
+
+    async def fetch(self, file_id: str) -> bytes:
+        """The bytes of a photo; raises PhotoError where Telegram has it no more."""
+        from aiogram.exceptions import TelegramBadRequest, TelegramNotFound  # noqa: PLC0415
+
+        try:
+            file = await self._bot.get_file(file_id)
+            if (file.file_size or 0) > MAX_PHOTO:
+                raise PhotoError("photo.too_big")
+            content = await self._bot.download_file(file.file_path or "")
+        except (TelegramBadRequest, TelegramNotFound):
+            raise PhotoError("photo.unavailable") from None
+        data = content.read() if content else b""
+        if len(data) > MAX_PHOTO:
+            raise PhotoError("photo.too_big")
+        return data
+
+    async def close(self) -> None:
+        """Close the connections to Telegram."""
+        await self._bot.session.close()
+
+
+def classify(error: Exception) -> SendError:
+    """What an error of aiogram means (platforms.md, Telegram)."""
+    from aiogram import exceptions  # noqa: PLC0415
+
+    match error:
+        case exceptions.TelegramRetryAfter():
+            return SendError(Trouble.BUSY, "429", float(error.retry_after))
+        case exceptions.TelegramForbiddenError():
+            return SendError(Trouble.UNREACHABLE, "403")
+        case exceptions.TelegramBadRequest() if "chat not found" in error.message:
+            return SendError(Trouble.UNREACHABLE, "400 chat not found")
+        case exceptions.TelegramBadRequest() | exceptions.TelegramEntityTooLarge():
+            return SendError(Trouble.INVALID, "400")
+        case exceptions.TelegramNetworkError() | exceptions.TelegramServerError() | OSError() | TimeoutError():
+            return SendError(Trouble.FAULT, type(error).__name__)
+        case _:
+            return SendError(Trouble.FAULT, type(error).__name__)

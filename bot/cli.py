@@ -1,0 +1,162 @@
+"""The command ``gelombang``."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from pydantic import ValidationError
+
+from bot.settings import Settings, new_key
+from models import crypto
+from models.database import database, migrate
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; errors of the operator's making are one line, not a traceback."""
+    options = _parser().parse_args(argv)
+    try:
+        settings = Settings()
+        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("aiogram").setLevel(logging.WARNING)
+        command: Callable[[Settings, argparse.Namespace], int] = options.command
+        return command(settings, options)
+    except ValidationError as error:
+        fields = "; ".join(f"GELOMBANG_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        print(f"gelombang: {fields}", file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(f"gelombang: {error}", file=sys.stderr)
+    except ExceptionGroup as group:
+        ours, others = group.split((ValueError, OSError))
+        if others is not None or ours is None:
+            raise
+        print(f"gelombang: {_first(ours)}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    return 2
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gelombang", description="Register by chat, end to end.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[Settings, argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(command=run)
+        return command
+
+    prepare = "first create or update the tables and load the sample data"
+    add("serve", _serve, "serve the browser chat and all channels that are configured").add_argument(
+        "--prepare", action="store_true", help=prepare
+    )
+    chat = add("chat", _chat, "talk to the bot in this terminal; lines may also come from a pipe")
+    chat.add_argument("--prepare", action="store_true", help=prepare)
+    chat.add_argument("--name", default="me", help="which chat to continue (default: me)")
+    add("migrate", _migrate, "create or update the tables")
+    add("sample", _sample, "load sample data: an open wave")
+    add("doctor", _doctor, "say what is configured, what is missing and what would not work")
+    add("keys", _keys, "print new keys for GELOMBANG_SECRET_KEYS and GELOMBANG_INDEX_KEY")
+    add("requests", _requests, "list who asked to talk to a person")
+    reply = add("reply", _reply, "answer a request; the text goes to the person's chat")
+    reply.add_argument("number", type=int)
+    reply.add_argument("text")
+    return parser
+
+
+def _with_database(settings: Settings, work: Callable[..., Coroutine[Any, Any, int]], *args: Any) -> int:
+    async def run() -> int:
+        crypto.use(settings.keyring())
+        async with database(settings.database_url) as db:
+            return await work(db, *args)
+
+    return asyncio.run(run())
+
+
+async def _bring_up_to_date(db: Any, *, sample: bool) -> int:
+    from bot import sample as sample_data  # noqa: PLC0415
+
+    for name in await migrate(db):
+        print(f"applied {name}")
+    if sample:
+        print(await sample_data.load())
+    return 0
+
+
+def _prepare(settings: Settings, options: argparse.Namespace) -> None:
+    async def work(db: Any) -> int:
+        return await _bring_up_to_date(db, sample=True)
+
+    if options.prepare:
+        _with_database(settings, work)
+
+
+def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    from bot.app import serve  # noqa: PLC0415 - the web server is only loaded where it is used
+
+    _prepare(settings, options)
+    asyncio.run(serve(settings))
+    return 0
+
+
+def _chat(settings: Settings, options: argparse.Namespace) -> int:
+    from bot.channels.terminal import chat  # noqa: PLC0415
+
+    _prepare(settings, options)
+    return asyncio.run(chat(settings, options.name))
+
+
+def _migrate(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001
+    async def work(db: Any) -> int:
+        await _bring_up_to_date(db, sample=False)
+        print("the tables are up to date")
+        return 0
+
+    return _with_database(settings, work)
+
+
+def _sample(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001
+    async def work(db: Any) -> int:
+        return await _bring_up_to_date(db, sample=True)
+
+    return _with_database(settings, work)
+
+
+def _doctor(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001
+    from bot.doctor import examine  # noqa: PLC0415
+
+    return asyncio.run(examine(settings))
+
+
+def _keys(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001
+    print(f"GELOMBANG_SECRET_KEYS=1:{new_key()}\nGELOMBANG_INDEX_KEY={new_key()}")
+    return 0
+
+
+def _requests(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001
+    from domain.staff.actions import open_help_requests  # noqa: PLC0415
+
+    async def work(db: Any) -> int:  # noqa: ARG001
+        for request in await open_help_requests():
+            print(f"{request.id}\t{request.opened_at:%Y-%m-%d %H:%M} UTC\tat {request.step}")
+        return 0
+
+    return _with_database(settings, work)
+
+
+def _reply(settings: Settings, options: argparse.Namespace) -> int:
+    from handlers.staff_reply import reply  # noqa: PLC0415
+
+    async def work(db: Any) -> int:
+        await reply(db, options.number, options.text)
+        print("queued: the running server delivers it within 15 seconds")
+        return 0
+
+    return _with_database(settings, work)
+

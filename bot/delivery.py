@@ -1,0 +1,180 @@
+"""Delivering committed messages: at once in the process that took the turn, or by the sweep after a crash.
+
+"attempting" is saved by the turn's own transaction, before any call; what happened is written back in small groups.
+Messages to one recipient go out in their order; those to different recipients side by side.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from bot.channel import GiveUp, Retry, Sender, SendError, Sent, Trouble, what_next
+from handlers.engine import LEASE, Outgoing, outgoing
+from models.enums import Channel, OutboxStatus
+from models.turns import TurnTables
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 15.0
+FLUSH_SECONDS = 0.02
+KNOWN_ADDRESSES = 10_000
+
+
+class Delivery:
+    """Sends what is posted. ``run`` must be running."""
+
+    def __init__(
+        self, db: BaseDBAsyncClient, senders: Mapping[Channel, Sender], clock: Callable[[], datetime]
+    ) -> None:
+        self._db = db
+        self._tables = TurnTables(db)
+        self._senders = senders
+        self._clock = clock
+        self._queues: dict[str, deque[Outgoing]] = {}
+        self._started: asyncio.Queue[str] = asyncio.Queue()
+        self._settled: list[tuple[int, str, str | None, str | None]] = []
+        self._flush = asyncio.Event()
+        self._paused_until: dict[str, float] = {}
+        self._addresses: OrderedDict[int, str] = OrderedDict()
+        self._readers: dict[int, set[asyncio.Event]] = defaultdict(set)
+
+    # --- posting
+
+    def post(self, messages: Sequence[Outgoing]) -> None:
+        """Deliver committed messages; returns at once."""
+        for message in messages:
+            row = message.row
+            if row.status == OutboxStatus.ATTEMPTING:
+                key = f"{row.channel}:{row.address_id or message.body.to}"
+                if key in self._queues:
+                    self._queues[key].append(message)
+                else:
+                    self._queues[key] = deque([message])
+                    self._started.put_nowait(key)
+            elif row.status == OutboxStatus.SENT:
+                for reader in self._readers.get(row.address_id, ()):
+                    reader.set()
+
+    def carried(self, message: Outgoing) -> None:
+        """Note that a message went out in the response to the request that brought the question."""
+        self._settle(message, OutboxStatus.SENT, "webhook", None)
+
+    async def new_mail(self, address_id: int, seconds: float) -> None:
+        """Wait until something is posted to a mailbox, at most so long."""
+        reader = asyncio.Event()
+        self._readers[address_id].add(reader)
+        try:
+            await asyncio.wait_for(reader.wait(), seconds)
+        except TimeoutError:
+            pass
+        finally:
+            self._readers[address_id].discard(reader)
+            if not self._readers[address_id]:
+                del self._readers[address_id]
+
+    # --- working
+
+    async def run(self) -> None:
+        """Send, write back and sweep until cancelled; what was sent is written back even then."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._write_back())
+                group.create_task(self._sweep())
+                while True:
+                    key = await self._started.get()
+                    group.create_task(self._drain(key))
+        finally:
+            await self._save_settled()
+
+    async def _drain(self, key: str) -> None:
+        queue = self._queues[key]
+        while queue:
+            try:
+                await self._send(queue[0])
+            except Exception as error:  # noqa: BLE001 - one message must not stop the others; the sweep has it later
+                log.error("message %d not delivered: %s", queue[0].row.id, type(error).__name__)
+            queue.popleft()
+        del self._queues[key]
+
+    async def _send(self, message: Outgoing) -> None:
+        row = message.row
+        sender = self._senders.get(Channel(row.channel))
+        if sender is None:
+            await self._tables.postpone(self._db, row.id, self._clock() + timedelta(minutes=5))
+            return
+        to = message.body.to or await self._address(row.address_id)
+        rendered = message.render()
+        loop = asyncio.get_running_loop()
+        while True:
+            row.attempts += 1
+            await asyncio.sleep(max(0.0, self._paused_until.get(row.channel, 0.0) - loop.time()))
+            match await sender.send(to, rendered):
+                case Sent(provider_id):
+                    self._settle(message, OutboxStatus.SENT, provider_id or None, None)
+                    return
+                case SendError() as error:
+                    if error.trouble == Trouble.BUSY:  # counts for everything this sender sends
+                        self._paused_until[row.channel] = loop.time() + error.retry_after
+                    match what_next(error, row.attempts):
+                        case Retry(seconds) if seconds <= LEASE.total_seconds() / 4:
+                            await asyncio.sleep(seconds)
+                        case Retry(seconds):
+                            await self._tables.postpone(
+                                self._db, row.id, self._clock() + timedelta(seconds=seconds)
+                            )
+                            return
+                        case GiveUp():
+                            await self._failed(message, error)
+                            return
+
+    async def _failed(self, message: Outgoing, error: SendError) -> None:
+        row = message.row
+        log.warning("message %d on %s failed: %s", row.id, row.channel, error.code)
+        if error.trouble == Trouble.UNREACHABLE and row.address_id:
+            await self._tables.set_reachable(self._db, row.address_id, reachable=False)
+        self._settle(message, OutboxStatus.FAILED, None, error.code[:64])
+
+    async def _address(self, address_id: int) -> str:
+        known = self._addresses.get(address_id)
+        if known is None:
+            known = self._addresses[address_id] = await self._tables.address(self._db, address_id)
+            if len(self._addresses) > KNOWN_ADDRESSES:
+                self._addresses.popitem(last=False)
+        return known
+
+    def _settle(self, message: Outgoing, status: OutboxStatus, provider: str | None, error: str | None) -> None:
+        self._settled.append((message.row.id, status.value, provider, error))
+        self._flush.set()
+
+    async def _write_back(self) -> None:
+        while True:
+            await self._flush.wait()
+            await asyncio.sleep(FLUSH_SECONDS)  # so that what was sent together is written together
+            self._flush.clear()
+            await self._save_settled()
+
+    async def _save_settled(self) -> None:
+        settled, self._settled = self._settled, []
+        if not settled:
+            return
+        try:
+            await self._tables.settle(self._db, settled, self._clock())
+        except Exception as error:  # noqa: BLE001 - kept for the next round
+            log.warning("%d outcomes not written back yet: %s", len(settled), type(error).__name__)
+            self._settled = settled + self._settled
+
+    async def _sweep(self) -> None:
+        """Take over what a crash left behind or what waits for another try."""
+        while True:
+            try:
+                rows = await self._tables.stranded(self._db, self._clock(), LEASE, limit=200)
+                if rows:
+                    self.post([outgoing(row) for row in rows])
+                    continue
+            except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+                log.warning("sweep failed: %s", type(error).__name__)
+            await asyncio.sleep(SWEEP_SECONDS)

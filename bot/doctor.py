@@ -1,0 +1,97 @@
+"""``gelombang doctor``: what is configured, what is missing and what would not work."""
+
+import importlib.util
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bot.settings import Settings
+from domain.programme import DEFAULT, load
+from models import crypto
+from models.database import database, pending_migrations
+
+MARKS = {"ok": "✓", "note": "·", "bad": "✗"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; ``level`` is ok, note or bad."""
+
+    level: str
+    text: str
+
+
+async def examine(settings: Settings) -> int:
+    """Print the findings; 1 where something would not work."""
+    findings = [*_keys(settings), *await _database(settings), *_files(settings), *_channels(settings)]
+    for finding in findings:
+        print(f"{MARKS[finding.level]} {finding.text}")
+    return int(any(finding.level == "bad" for finding in findings))
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    try:
+        crypto.use(settings.keyring())
+    except (ValueError, OSError) as error:
+        yield Finding("bad", f"keys: {error}")
+        return
+    if settings.secret_keys.get_secret_value():
+        yield Finding("ok", "keys: from the environment")
+    else:
+        yield Finding("note", f"keys: in {settings.key_file} (back it up: without it nothing can be read again)")
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    kind = settings.database_url.partition("://")[0]
+    if kind != "sqlite" and importlib.util.find_spec("asyncpg") is None:
+        return [Finding("bad", "database: PostgreSQL needs the extra: pip install gelombang[postgres]")]
+    try:
+        async with database(settings.database_url) as db:
+            missing = await pending_migrations(db)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding; the URL may hold a password
+        return [Finding("bad", f"database ({kind}): can't be opened: {type(error).__name__}")]
+    if missing:
+        return [Finding("bad", f"database ({kind}): run `gelombang migrate`; missing: {', '.join(missing)}")]
+    return [Finding("ok", f"database ({kind}): open, tables up to date")]
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    try:
+        load(settings.programme or DEFAULT)
+        yield Finding("ok", f"programme: {settings.programme or 'the built-in one'}")
+    except ValueError as error:
+        yield Finding("bad", f"programme: {error}")
+    try:
+        settings.media_dir.mkdir(parents=True, exist_ok=True)
+        (settings.media_dir / ".probe").write_bytes(b"")
+        (settings.media_dir / ".probe").unlink()
+        yield Finding("ok", f"photos: encrypted in {settings.media_dir}")
+    except OSError as error:
+        yield Finding("bad", f"photos: {settings.media_dir} can't be written: {error.strerror}")
+    try:
+        from bot.gateways.faces.opencv import check_models  # noqa: PLC0415 - loads OpenCV
+
+        yield Finding("ok", f"faces: {', '.join(check_models(settings.face_models))}")
+    except (OSError, ValueError, ImportError) as error:
+        yield Finding("bad", f"faces: {error}")
+
+
+def _channels(settings: Settings) -> Iterator[Finding]:
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        in_use = settings.port and probe.connect_ex((settings.host, settings.port)) == 0
+    address = f"http://{settings.host}:{settings.port}"
+    yield Finding("note" if in_use else "ok", f"browser chat: {address}" + (" (already served)" if in_use else ""))
+    if not settings.telegram_token.get_secret_value():
+        yield Finding("note", "Telegram: off (set GELOMBANG_TELEGRAM_TOKEN)")
+    elif settings.telegram_mode == "polling":
+        yield Finding("ok", "Telegram: long polling")
+    elif not settings.public_url.startswith("https://"):
+        yield Finding("bad", "Telegram: webhook mode needs GELOMBANG_PUBLIC_URL, beginning with https://")
+    elif not settings.telegram_secret.get_secret_value():
+        yield Finding("bad", "Telegram: webhook mode needs GELOMBANG_TELEGRAM_SECRET (1-256 of A-Z a-z 0-9 _ -)")
+    else:
+        yield Finding("ok", f"Telegram: webhook at {settings.public_url.rstrip('/')}/webhooks/telegram")
+    yield Finding(
+        "note", "SMS and mail: no provider; codes are shown beside the browser chat. For trying out only:"
+        " nobody's phone is really proven this way"
+    )  # fmt: skip

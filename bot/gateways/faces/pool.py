@@ -1,0 +1,94 @@
+"""The photo process: pictures are opened and faces compared there, so that no broken file and no long computation
+touches the web process. It starts with the first photo, ends with its parent, and is replaced when it hangs or dies.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import resource
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from domain.ports import Comparison, PhotoError, Prepared
+
+if TYPE_CHECKING:
+    from bot.gateways.faces.opencv import OpenCvFaces
+
+SECONDS = 20.0
+MEMORY = 2 * 1024**3
+
+_engine: "OpenCvFaces | None" = None
+
+
+def _start(folder: Path | None, parent: int) -> None:
+    """First thing in the new process: limits, a watch on the parent, the engine with its models."""
+    from bot.gateways.faces.opencv import OpenCvFaces  # noqa: PLC0415 - OpenCV is loaded in this process only
+
+    global _engine  # noqa: PLW0603 - one engine a process
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _engine = OpenCvFaces(folder)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
+
+
+def _prepare(content: bytes) -> Prepared | str:
+    assert _engine is not None
+    try:
+        return _engine.prepare(content)
+    except PhotoError as error:
+        return error.code
+
+
+def _compare(card: bytes, selfie: bytes) -> Comparison | str:
+    assert _engine is not None
+    try:
+        return _engine.compare(card, selfie)
+    except PhotoError as error:
+        return error.code
+
+
+class FacePool:
+    """domain.ports.Faces in a process of its own."""
+
+    def __init__(self, folder: Path | None = None, workers: int = 1) -> None:
+        self._pool = ProcessPool(
+            max_workers=workers,
+            initializer=_start,
+            initargs=(folder, os.getpid()),
+            context=multiprocessing.get_context("spawn"),
+        )
+
+    async def prepare(self, content: bytes) -> Prepared:
+        """See domain.ports.Faces."""
+        found: Prepared = await self._call(_prepare, content)
+        return found
+
+    async def compare(self, card: bytes, selfie: bytes) -> Comparison:
+        """See domain.ports.Faces."""
+        found: Comparison = await self._call(_compare, card, selfie)
+        return found
+
+    async def _call(self, function: Any, *args: bytes) -> Any:
+        future = self._pool.schedule(function, args=args, timeout=SECONDS)
+        try:
+            found = await asyncio.wrap_future(future)
+        except (TimeoutError, ProcessExpired, MemoryError):
+            # A picture that kills or hangs its reader is refused like any other broken one.
+            raise PhotoError("photo.broken") from None
+        if isinstance(found, str):
+            raise PhotoError(found)
+        return found
+
+    def close(self) -> None:
+        """End the process now; work that is under way stays pending in the database."""
+        self._pool.stop()
+        self._pool.join()

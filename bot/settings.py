@@ -1,0 +1,70 @@
+"""Settings from the environment (prefix GELOMBANG_) or a .env file; docs/settings.md explains each."""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.crypto import Keyring, KeyringError
+
+
+class Settings(BaseSettings):
+    """All settings; every field is documented in docs/settings.md (a test compares them)."""
+
+    model_config = SettingsConfigDict(env_prefix="GELOMBANG_", env_file=".env", extra="ignore")
+
+    database_url: str = "sqlite://var/gelombang.db"
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    public_url: str = ""
+    secret_keys: SecretStr = SecretStr("")
+    index_key: SecretStr = SecretStr("")
+    key_file: Path = Path("var/keys")
+    media_dir: Path = Path("var/media")
+    programme: Path | None = None
+    telegram_token: SecretStr = SecretStr("")
+    telegram_api_url: str = "https://api.telegram.org"
+    telegram_mode: Literal["polling", "webhook"] = "polling"
+    telegram_secret: SecretStr = SecretStr("")
+    telegram_reply_in_webhook: bool = False
+    face_models: Path | None = None
+    photo_workers: int = Field(1, ge=1, le=64)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    def keyring(self) -> Keyring:
+        """The keys that are set; without any, those in ``key_file``, which is made at the first start."""
+        secret_keys, index_key = self.secret_keys.get_secret_value(), self.index_key.get_secret_value()
+        if bool(secret_keys) != bool(index_key):
+            raise KeyringError("GELOMBANG_SECRET_KEYS and GELOMBANG_INDEX_KEY are set together or not at all")
+        if not secret_keys:
+            secret_keys, index_key = _keys_from(self.key_file)
+        return Keyring.parse(secret_keys, index_key)
+
+
+def new_key() -> str:
+    """A random key, base64."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _keys_from(path: Path) -> tuple[str, str]:
+    """Keys of a key file (two lines: secret keys, index key); it is made, for the owner only, where there is none."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written aside and linked, so that of two processes that start together both read the same keys.
+        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(f"1:{new_key()}\n{new_key()}\n")
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            pass
+        finally:
+            partial.unlink()
+    lines = path.read_text().split()
+    if len(lines) != 2:
+        raise KeyringError(f"{path}: expected two lines, the secret keys and the index key")
+    return lines[0], lines[1]
