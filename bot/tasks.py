@@ -82,31 +82,30 @@ class Photos:
     async def _claim(self) -> PhotoTask | None:
         try:
             return await actions.claim_photo_task(self._clock())
-        except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+        except Exception as error:
             log.warning("photo work not claimed: %s", type(error).__name__)
             return None
 
     async def _do(self, task: PhotoTask, receive: Receive) -> None:
-        conversation_id: int = task.conversation_id  # type: ignore[attr-defined]
         try:
             outcome = await self._outcome(task)
             await receive(
                 Inbound(
                     channel=Channel.INTERNAL,
-                    address=str(conversation_id),
+                    address=str(task.conversation_id),
                     external_id=f"photo:{task.id}",
                     outcome=outcome,
                 )
             )
             await actions.finish_photo_task(task)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the row stays and is taken up when its lease ends
+        except Exception as error:
             log.warning("photo task %d, try %d: %s", task.id, task.attempts, type(error).__name__)
             await self._put_back(task)
 
     async def _put_back(self, task: PhotoTask) -> None:
         try:
             await actions.retry_photo_task(task, self._clock() + timedelta(seconds=2**task.attempts))
-        except Exception:  # noqa: BLE001 - the lease ends by itself
+        except Exception:
             log.warning("photo task %d waits for its lease to end", task.id)
 
     async def _outcome(self, task: PhotoTask) -> PhotoOutcome:

@@ -38,7 +38,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = _error(error.status, error.reason.lower().replace(" ", "_"), error.reason)
     except UnicodeError:
         response = _error(400, "malformed", "the request is not UTF-8")
-    except Exception as error:  # noqa: BLE001 - the last stop before the server's own page
+    except Exception as error:
         log.error("%s %s failed: %s", request.method, request.match_info.route.resource, type(error).__name__)
         response = _error(500, "internal", "something went wrong on our side")
     if not response.prepared:
@@ -48,7 +48,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-async def _health(request: web.Request) -> web.Response:  # noqa: ARG001
+async def _health(request: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
 
 

@@ -19,7 +19,20 @@ from tortoise.transactions import in_transaction
 from domain.errors import DomainError
 from domain.programme import Programme
 from handlers import i18n, keywords
-from handlers.conversation import Act, Choice, Direct, Done, Go, Inbound, Outcome, Reply, Resume, Say, Stay, Turn
+from handlers.conversation import (
+    Act,
+    Choice,
+    Direct,
+    Done,
+    Go,
+    Inbound,
+    Outcome,
+    Reply,
+    Resume,
+    Say,
+    Stay,
+    Turn,
+)
 from handlers.flows import FIRST_STEP, STEPS
 from models import crypto
 from models.enums import Channel, OutboxStatus
@@ -144,7 +157,7 @@ class Engine:
             try:
                 left = await self._commit(group, acts=acts)
                 break
-            except Exception as error:  # noqa: BLE001 - whatever it is, every ticket must get its answer
+            except Exception as error:
                 if is_transient(error):
                     if attempt == 1:
                         continue
@@ -168,7 +181,7 @@ class Engine:
                 continue
             try:
                 ticket.settle(await self.replay(*_channel_and_id(ticket.inbound)) or TurnResult([], repeated=True))
-            except Exception as error:  # noqa: BLE001 - the caller gets it
+            except Exception as error:
                 ticket.settle(TurnUnavailableError(type(error).__name__))
 
     async def _record_poison(self, ticket: _Ticket, error: Exception) -> None:
@@ -176,13 +189,11 @@ class Engine:
         try:
             await self._commit([ticket], acts=False, poison=error)
             await self._answer([ticket])
-        except Exception as second:  # noqa: BLE001 - the caller gets it
+        except Exception as second:
             log.error("turn could not be recorded: %s", _where(second))
             ticket.settle(TurnUnavailableError(type(second).__name__))
 
-    async def _commit(
-        self, group: list[_Ticket], *, acts: bool, poison: Exception | None = None
-    ) -> list[_Ticket]:
+    async def _commit(self, group: list[_Ticket], *, acts: bool, poison: Exception | None = None) -> list[_Ticket]:
         """One transaction. ``poison`` is the error of an earlier try, to be recorded instead of trying again."""
         now = self._clock()
         for ticket in group:
@@ -204,9 +215,7 @@ class Engine:
         keys = {ticket.key for ticket in work.left}
         return work.left + [ticket for ticket in group if not ticket.inbound_id and ticket.key in keys]
 
-    async def _seats(
-        self, db: BaseDBAsyncClient, fresh: list[_Ticket], now: datetime
-    ) -> dict[bytes | int, Seat]:
+    async def _seats(self, db: BaseDBAsyncClient, fresh: list[_Ticket], now: datetime) -> dict[bytes | int, Seat]:
         lookups = {ticket.lookup for ticket in fresh if ticket.inbound.channel != Channel.INTERNAL}
         ids = {int(ticket.inbound.address) for ticket in fresh if ticket.inbound.channel == Channel.INTERNAL}
         seats = await self.tables.lock(db, sorted(lookups), sorted(ids))
@@ -265,7 +274,7 @@ class _Work:
         turn = self._engine.turn(inbound, row, self._now)
         try:
             if self._poison is not None:
-                raise self._poison  # noqa: TRY301 - one way to record both
+                raise self._poison
             if inbound.reachable is not None or seat.reachable is False:
                 reachable = inbound.reachable is not False
                 await self._engine.tables.set_reachable(self._db, seat.address_id, reachable=reachable)
@@ -369,14 +378,10 @@ def decide(turn: Turn, version: int) -> Outcome:
     flow, step = STEPS[turn.step]
     if inbound.outcome is not None:
         return flow.outcome(turn)
-    if inbound.reachable is not None and inbound.text is None:
+    if inbound.reachable is not None:
         return Stay()
-    if version == 0:  # nothing was said to this person yet
+    if version == 0 or _is_stale(inbound.choice, version):  # nothing was said to this person yet, or an old button
         return Stay(again=True)
-    if inbound.choice is not None:
-        _, _, pressed_version = inbound.choice.partition("~")
-        if pressed_version and pressed_version != str(version):
-            return Stay(again=True)
     if inbound.text is not None and len(inbound.text) > MAX_TEXT:
         raise DomainError("common.too_long", limit=MAX_TEXT)
     if (name := keywords.keyword(turn)) and (outcome := keywords.answer(name, turn, flow, step)):
@@ -390,6 +395,12 @@ def decide(turn: Turn, version: int) -> Outcome:
     if _kind(turn.inbound) not in step.accepts:
         raise DomainError(inbound.problem if inbound.problem and "photo" in step.accepts else step.needs)
     return step.answer(turn)
+
+
+def _is_stale(choice: str | None, version: int) -> bool:
+    """Whether a button belongs to an earlier screen; one without a version comes from a script and counts."""
+    pressed_version = (choice or "").partition("~")[2]
+    return bool(pressed_version) and pressed_version != str(version)
 
 
 def _kind(inbound: Inbound) -> str:
@@ -408,7 +419,7 @@ def refusal(turn: Turn, error: DomainError) -> Stay:
 def _prompt_choices(turn: Turn) -> tuple[Choice, ...]:
     try:
         return STEPS[turn.step][1].prompt(turn).choices
-    except Exception:  # noqa: BLE001 - the screen itself may be what failed
+    except Exception:
         return ()
 
 

@@ -9,7 +9,7 @@ import msgspec
 from domain.errors import DomainError
 from domain.staff.actions import open_help_request
 from handlers import i18n
-from handlers.conversation import Act, Choice, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
+from handlers.conversation import Act, Choice, Draft, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
 from models.conversation import Conversation
 
 _WORDS = {
@@ -31,7 +31,7 @@ def _spread(words: str) -> list[str]:
 
 
 KEYWORDS = {word: name for name, words in _WORDS.items() for word in _spread(words)}
-AFFIRMATIVE = frozenset("ya y iya yes ok oke okay setuju agree benar betul".split())
+AFFIRMATIVE = frozenset(["ya", "y", "iya", "yes", "ok", "oke", "okay", "setuju", "agree", "benar", "betul"])
 AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join"})
 _NOT_WORD = re.compile(r"[^\w\s]+")
 
@@ -87,7 +87,7 @@ def _help(turn: Turn, flow: Flow, step: Step) -> Outcome:
 
 
 def _status(turn: Turn, flow: Flow, step: Step) -> Outcome:
-    return flow.status(turn) if flow.status else Stay(again=True)
+    return flow.status(turn)
 
 
 def _language(turn: Turn, flow: Flow, step: Step) -> Outcome:
@@ -110,7 +110,7 @@ def _restart_yes(turn: Turn, flow: Flow, step: Step) -> Outcome:
     if turn.person_id is not None:
         raise DomainError("common.restart_registered")
     # The proven phone and the consent stay: they were given, whatever else is typed anew.
-    kept = {name: turn.draft[name] for name in ("consent", "phone", "phone_ok") if name in turn.draft}
+    kept: Draft = {name: turn.draft[name] for name in ("consent", "phone", "phone_ok") if name in turn.draft}
     if "phone_ok" not in kept:
         kept.pop("phone", None)
     return Go(flow.next_step(kept), kept, (Say("common.restarted"),))

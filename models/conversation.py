@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Conversation(Model):
     """One person's talk with the programme, whatever chats it is held in.
 
-    ``draft`` is sealed msgpack (see models.turns); ``version`` counts the screens shown, so that an old button is known.
+    ``draft`` is sealed msgpack (see models.turns). ``version`` counts the screens shown, which tells an old button.
     ``origin`` is the lookup of the address that began it. ``phone_index`` is set once the phone is proven.
     """
 
@@ -51,6 +51,7 @@ class Address(Model):
     conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
         "models.Conversation", related_name="addresses", on_delete=fields.RESTRICT
     )
+    conversation_id: int
     reachable = fields.BooleanField(default=True)
     created_at = fields.DatetimeField()
 
@@ -66,6 +67,7 @@ class Consent(Model):
     conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
         "models.Conversation", related_name="consents", on_delete=fields.RESTRICT
     )
+    conversation_id: int
     subject = fields.CharField(max_length=32)
     text_version = fields.CharField(max_length=16)
     text_sha256 = fields.BinaryField()
@@ -84,6 +86,7 @@ class AddressCode(Model):
     conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
         "models.Conversation", related_name="codes", on_delete=fields.RESTRICT
     )
+    conversation_id: int
     channel = fields.CharField(max_length=16)
     target_index = fields.BinaryField()
     code_hash = fields.BinaryField()
@@ -94,7 +97,10 @@ class AddressCode(Model):
 
     class Meta:
         table = "address_code"
-        indexes = (Index(fields=("target_index", "created_at")), Index(fields=("conversation_id", "created_at")))
+        indexes = (
+            Index(fields=("target_index", "created_at")),
+            Index(fields=("conversation_id", "created_at")),
+        )
 
 
 class HelpRequest(Model):
@@ -104,6 +110,7 @@ class HelpRequest(Model):
     conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
         "models.Conversation", related_name="help_requests", on_delete=fields.RESTRICT
     )
+    conversation_id: int
     step = fields.CharField(max_length=64)
     status = fields.CharField(max_length=16, default=TaskStatus.PENDING)
     opened_at = fields.DatetimeField()

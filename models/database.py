@@ -66,6 +66,6 @@ async def migrate(connection: BaseDBAsyncClient) -> list[str]:
 async def pending_migrations(connection: BaseDBAsyncClient) -> list[str]:
     """Names of the migrations that are not applied yet."""
     executor = MigrationExecutor(connection, APPS)
-    await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))  # noqa: SLF001 - no public way
+    await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))
     plan = await executor.plan([MigrationTarget("models", "__latest__")])
     return [step.migration.name for step in plan]

@@ -1,4 +1,4 @@
-"""Words that are stored (in plain text columns, so that a new word needs no migration). A stored value never changes."""
+"""Words that are stored, in plain text columns so that a new one needs no migration. A stored one never changes."""
 
 from enum import StrEnum
 

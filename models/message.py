@@ -31,6 +31,7 @@ class Outbox(Model):
     conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
         "models.Conversation", related_name="messages", on_delete=fields.RESTRICT
     )
+    conversation_id: int
     address_id = fields.BigIntField()
     channel = fields.CharField(max_length=16)
     inbound_id = fields.BigIntField()

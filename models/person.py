@@ -65,6 +65,7 @@ class PhotoTask(Model):
     conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
         "models.Conversation", related_name="photo_tasks", on_delete=fields.RESTRICT
     )
+    conversation_id: int
     kind = fields.CharField(max_length=8)
     channel = fields.CharField(max_length=16)
     remote = EncryptedText("photo_task.remote", null=True)
@@ -87,6 +88,7 @@ class FaceCheck(Model):
     conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
         "models.Conversation", related_name="face_checks", on_delete=fields.RESTRICT
     )
+    conversation_id: int
     card_photo_id = fields.CharField(max_length=32)
     selfie_photo_id = fields.CharField(max_length=32)
     engine = fields.CharField(max_length=32)

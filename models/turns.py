@@ -179,7 +179,12 @@ class TurnTables:
         return found
 
     async def begin(
-        self, db: BaseDBAsyncClient, people: Sequence[tuple[bytes, str, str]], language: str, step: str, now: datetime
+        self,
+        db: BaseDBAsyncClient,
+        people: Sequence[tuple[bytes, str, str]],
+        language: str,
+        step: str,
+        now: datetime,
     ) -> dict[bytes | int, Seat]:
         """New conversations for (lookup, channel, address) that have none, with their addresses."""
         moment = self.moment(now)
@@ -228,9 +233,7 @@ class TurnTables:
             ],
         )
 
-    async def post(
-        self, db: BaseDBAsyncClient, rows: Sequence[OutboxRow], now: datetime, lease: timedelta
-    ) -> None:
+    async def post(self, db: BaseDBAsyncClient, rows: Sequence[OutboxRow], now: datetime, lease: timedelta) -> None:
         """Insert messages and set their ids. Those being attempted at once are leased to this process."""
         moment, until, ring = self.moment(now), self.moment(now + lease), crypto.ring()
         values, args = self._rows(
@@ -331,7 +334,13 @@ class TurnTables:
         )
 
 
-_TRANSIENT_CLASSES = ("08", "40", "53", "55", "57")  # PostgreSQL: connection, deadlock, resources, locks, shutdown
+_TRANSIENT_CLASSES = (
+    "08",
+    "40",
+    "53",
+    "55",
+    "57",
+)  # PostgreSQL: connection, deadlock, resources, locks, shutdown
 
 
 def is_transient(error: BaseException) -> bool:
@@ -342,7 +351,8 @@ def is_transient(error: BaseException) -> bool:
     if type(cause).__module__.startswith("asyncpg"):
         return type(cause).__name__ in {"InterfaceError", "ConnectionDoesNotExistError"}
     return isinstance(
-        cause, sqlite3.OperationalError | DBConnectionError | TransactionManagementError | OSError | TimeoutError
+        cause,
+        sqlite3.OperationalError | DBConnectionError | TransactionManagementError | OSError | TimeoutError,
     )
 
 

@@ -27,9 +27,11 @@ class Entry(Model):
     wave: fields.ForeignKeyRelation[Wave] = fields.ForeignKeyField(
         "models.Wave", related_name="entries", on_delete=fields.RESTRICT
     )
+    wave_id: int
     person: fields.ForeignKeyRelation[Person] = fields.ForeignKeyField(
         "models.Person", related_name="entries", on_delete=fields.RESTRICT
     )
+    person_id: int
     ticket = fields.CharField(max_length=16, unique=True)
     joined_at = fields.DatetimeField()
 

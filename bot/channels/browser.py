@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 from aiohttp import BodyPartReader, web
 
-from bot.channel import Receive
+from bot.channel import Desk
 from domain.ports import PhotoError
 from handlers.conversation import Contact, Inbound, Photo
-from handlers.engine import Outgoing, TurnResult, TurnUnavailableError
+from handlers.engine import Outgoing, TurnUnavailableError
 from models.enums import Channel
 
 PAGE = Path(__file__).with_name("browser_page")
@@ -55,18 +55,6 @@ class ApiError(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(code)
         self.status, self.code, self.message = status, code, message
-
-
-class Desk(msgspec.Struct, frozen=True):
-    """What the channel needs of the rest: take a message, look at a photo, and read mailboxes."""
-
-    receive: Receive
-    keep_photo: Callable[[bytes], Awaitable[Photo]]
-    replay: Callable[[Channel, str], Awaitable[TurnResult | None]]
-    mailbox: Callable[[Channel, str, int], Awaitable[tuple[int | None, list[Outgoing]]]]
-    new_mail: Callable[[int, float], Awaitable[None]]
-    directs: Callable[[Channel, str], Awaitable[list[Outgoing]]]
-    shows_directs: bool
 
 
 def parse(posted: Posted) -> Inbound:
@@ -158,7 +146,7 @@ class BrowserChat:
         app.router.add_get("/chat", self._page)
         app.router.add_static("/chat/page/", PAGE)
 
-    async def _page(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002
+    async def _page(self, request: web.Request) -> web.StreamResponse:
         return web.FileResponse(PAGE / "index.html")
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
@@ -214,9 +202,7 @@ class BrowserChat:
         if not self._desk.shows_directs:
             return _json([])
         found = await self._desk.directs(Channel.BROWSER, chat)
-        return _json(
-            [{"channel": m.row.channel, "to": m.body.to, "text": m.render().text} for m in found]
-        )
+        return _json([{"channel": m.row.channel, "to": m.body.to, "text": m.render().text} for m in found])
 
 
 def _number(value: str, name: str, limit: float) -> float:

@@ -1,13 +1,15 @@
 """Telegram, for applicants: updates in (webhook or long polling), messages out. Private chats only.
 
-Updates are parsed by msgspec, seventy times faster than by aiogram's models; calls go through aiogram, which is imported
-only where a token is set (it costs 3.4 s and 150 MB). State, repeats and order are the engine's: see docs/decisions/0004.
+Updates are parsed by msgspec, seventy times faster than by aiogram's models; calls go through aiogram, which is
+imported only where a token is set (it costs 3.4 s and 150 MB). State, repeats and order are the engine's: see
+docs/decisions/0004.
 """
 
 import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -27,8 +29,19 @@ MAX_BODY = 1024 * 1024
 MAX_PHOTO = 10 * 1024 * 1024
 POLL_SECONDS = 25
 ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"]
-SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
-_OTHER = ("voice", "audio", "sticker", "video", "video_note", "animation", "document", "poll", "dice", "story")
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
+_OTHER = (
+    "voice",
+    "audio",
+    "sticker",
+    "video",
+    "video_note",
+    "animation",
+    "document",
+    "poll",
+    "dice",
+    "story",
+)
 
 
 class _User(msgspec.Struct):
@@ -110,13 +123,14 @@ def parse(update: Update, bot_id: str) -> Inbound | None:
         chat = press.message.chat if press.message else _Chat(press.from_.id)
         if chat.type != "private":
             return None
-        return Inbound(
-            channel=Channel.TELEGRAM, address=str(chat.id), external_id=external_id, choice=press.data or ""
-        )
+        return Inbound(channel=Channel.TELEGRAM, address=str(chat.id), external_id=external_id, choice=press.data or "")
     if (change := update.my_chat_member) is not None and change.chat.type == "private":
         reachable = change.new_chat_member.status not in {"kicked", "left"}
         return Inbound(
-            channel=Channel.TELEGRAM, address=str(change.chat.id), external_id=external_id, reachable=reachable
+            channel=Channel.TELEGRAM,
+            address=str(change.chat.id),
+            external_id=external_id,
+            reachable=reachable,
         )
     message = update.message
     if message is None or message.chat.type != "private":
@@ -232,14 +246,14 @@ class TelegramChannel:
         await self._patiently(lambda: self._bot.delete_webhook(drop_pending_updates=False))
         offset = 0
         while True:
-            raw = await self._patiently(lambda: self._bot(self._updates(offset), request_timeout=POLL_SECONDS + 15))
-            offset = await self._take(raw, offset, receive)
+            ask = partial(self._bot, self._updates(offset), request_timeout=POLL_SECONDS + 15)
+            offset = await self._take(await self._patiently(ask), offset, receive)
 
     def _updates(self, offset: int) -> Any:
         from aiogram.methods import GetUpdates  # noqa: PLC0415
 
-        class RawUpdates(GetUpdates):  # type: ignore[misc, unused-ignore]
-            __returning__ = list[dict[str, Any]]  # type: ignore[assignment]
+        class RawUpdates(GetUpdates):
+            __returning__ = list[dict[str, Any]]
 
         return RawUpdates(offset=offset, timeout=POLL_SECONDS, allowed_updates=ALLOWED_UPDATES)
 
@@ -266,7 +280,7 @@ class TelegramChannel:
         while True:
             try:
                 return await call()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the bot goes on
+            except Exception as error:
                 log.warning("Telegram: %s, again in %.0f s", type(error).__name__, pause)
                 await asyncio.sleep(max(pause, float(getattr(error, "retry_after", 0))))
                 pause = min(pause * 2, 60)
@@ -291,7 +305,7 @@ class TelegramChannel:
     async def _answer(self, press_id: str) -> None:
         try:
             await self._bot.answer_callback_query(press_id)
-        except Exception as error:  # noqa: BLE001 - too late or unknown: the press itself was taken
+        except Exception as error:
             log.info("button press not answered: %s", type(error).__name__)
 
     # --- out
@@ -318,7 +332,7 @@ class TelegramChannel:
             if isinstance(error.data, dict) and error.data.get("ok"):
                 return Sent()
             return SendError(Trouble.FAULT, "undecodable answer")
-        except Exception as error:  # noqa: BLE001 - failures are values
+        except Exception as error:
             return classify(error)
 
     async def fetch(self, file_id: str) -> bytes:

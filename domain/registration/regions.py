@@ -16,7 +16,23 @@ from rapidfuzz.distance import OSA
 
 # Codes that stand in NIKs for life although the list no longer has them: North Kalimantan was split off in 2012.
 RETIRED_REGENCIES = frozenset({"64.04", "64.06", "64.10", "64.73"})
-_NOISE = frozenset("kec kecamatan kab kabupaten kota kotamadya prov provinsi distrik district city regency adm".split())
+_NOISE = frozenset(
+    [
+        "kec",
+        "kecamatan",
+        "kab",
+        "kabupaten",
+        "kota",
+        "kotamadya",
+        "prov",
+        "provinsi",
+        "distrik",
+        "district",
+        "city",
+        "regency",
+        "adm",
+    ]
+)
 _WORDS = re.compile(r"[a-z0-9']+")
 
 

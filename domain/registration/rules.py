@@ -38,7 +38,9 @@ def clean(text: str) -> str:
     Right-to-left overrides and zero-width characters can make a name read as another one; they carry no meaning here.
     """
     folded = unicodedata.normalize("NFKC", text)
-    kept = (" " if char.isspace() else char for char in folded if char.isspace() or unicodedata.category(char)[0] != "C")
+    kept = (
+        " " if char.isspace() else char for char in folded if char.isspace() or unicodedata.category(char)[0] != "C"
+    )
     return " ".join("".join(kept).split())
 
 

@@ -27,5 +27,4 @@ async def close_help_request(number: int, now: datetime) -> int:
     )
     if not closed:
         raise DomainError("staff.no_such_request")
-    request = await HelpRequest.get(id=number)
-    return request.conversation_id  # type: ignore[attr-defined, no-any-return]
+    return (await HelpRequest.get(id=number)).conversation_id

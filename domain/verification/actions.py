@@ -22,9 +22,7 @@ def _hash(code: str, target_index: bytes) -> bytes:
     return crypto.ring().index("code", f"{target_index.hex()}:{code}")
 
 
-async def start_code(
-    conversation_id: int, channel: Channel, target: str, rules: CodeRules, now: datetime
-) -> str:
+async def start_code(conversation_id: int, channel: Channel, target: str, rules: CodeRules, now: datetime) -> str:
     """Make a code for a phone or e-mail address and give it for sending; the older ones end.
 
     Refused (code.too_many) when the number or the chat had its share of the hour, (code.wait) after wrong tries.
@@ -54,8 +52,8 @@ async def _check_wait(
     since = now - timedelta(minutes=rules.wait_minutes)
     recent = await AddressCode.filter(
         conversation_id=conversation_id, channel=channel, target_index=target_index, created_at__gt=since
-    ).values_list("tries", flat=True)
-    if sum(int(tries) for tries in recent) >= rules.tries:
+    )
+    if sum(code.tries for code in recent) >= rules.tries:
         raise DomainError("code.wait", minutes=rules.wait_minutes)
 
 
@@ -93,7 +91,8 @@ async def prove_phone(conversation_id: int, phone: str) -> int | None:
     phone_index = crypto.ring().index("phone", phone)
     earlier = await Conversation.filter(phone_index=phone_index).exclude(id=conversation_id).order_by("id").first()
     if earlier is not None:
-        return earlier.id
+        number: int = earlier.id
+        return number
     await Conversation.filter(id=conversation_id).update(phone_index=phone_index)
     return None
 
@@ -164,20 +163,20 @@ async def retry_photo_task(task: PhotoTask, at: datetime) -> None:
     await PhotoTask.filter(id=task.id).update(lease_until=at)
 
 
-async def record_face_check(
-    task: PhotoTask, comparison: Comparison, rules: FaceRules, now: datetime
-) -> FaceVerdict:
+async def record_face_check(task: PhotoTask, comparison: Comparison, rules: FaceRules, now: datetime) -> FaceVerdict:
     """Keep a comparison with what made it, and say what it means; the same selfie is judged once."""
-    conversation_id: int = task.conversation_id  # type: ignore[attr-defined]
-    pair = {"card_photo_id": task.card_photo_id, "selfie_photo_id": task.photo_id}
-    known = await FaceCheck.filter(conversation_id=conversation_id, **pair).first()
+    conversation_id = task.conversation_id
+    known = await FaceCheck.filter(
+        conversation_id=conversation_id, card_photo_id=task.card_photo_id, selfie_photo_id=task.photo_id
+    ).first()
     if known is not None:
         return FaceVerdict(known.verdict)
     tries = 1 + await FaceCheck.filter(conversation_id=conversation_id).count()
     verdict = face_verdict(comparison.score, tries, rules)
     await FaceCheck.create(
         conversation_id=conversation_id,
-        **pair,
+        card_photo_id=task.card_photo_id,
+        selfie_photo_id=task.photo_id,
         engine=comparison.engine,
         model_sha256=comparison.model_sha256,
         score=comparison.score,

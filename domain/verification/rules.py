@@ -1,4 +1,4 @@
-"""When a photo will do, and when two faces are the same person's. Pure; numbers from measured photos (docs/faces.md)."""
+"""When a photo will do, and when two faces are one person's. Pure; numbers from measured photos (docs/faces.md)."""
 
 from domain.errors import DomainError
 from domain.ports import FaceFacts

@@ -29,9 +29,7 @@ async def join(person_id: int, now: datetime) -> tuple[Wave, Entry]:
         raise DomainError("waves.none_open")
     entry = await Entry.filter(wave_id=wave.id, person_id=person_id).first()
     if entry is None:
-        entry = await Entry.create(
-            wave_id=wave.id, person_id=person_id, ticket=new_ticket(wave.number), joined_at=now
-        )
+        entry = await Entry.create(wave_id=wave.id, person_id=person_id, ticket=new_ticket(wave.number), joined_at=now)
     return wave, entry
 
 

@@ -4,7 +4,21 @@ from domain.registration import rules
 from domain.registration.actions import set_email
 from domain.verification.actions import check_code, start_code
 from domain.waves import actions as waves
-from handlers.conversation import Act, Choice, Direct, Done, Draft, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
+from handlers.conversation import (
+    Act,
+    Choice,
+    Direct,
+    Done,
+    Draft,
+    Flow,
+    Go,
+    Outcome,
+    Say,
+    Stay,
+    Step,
+    Turn,
+    pressed,
+)
 from models.enums import Channel
 
 

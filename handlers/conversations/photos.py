@@ -90,9 +90,7 @@ def _fetch(turn: Turn, kind: PhotoKind, photo: RemotePhoto, key: str) -> Act:
     return _work(turn, kind, key, remote=photo.file_id)
 
 
-def _work(
-    turn: Turn, kind: PhotoKind, key: str, *, remote: str | None = None, photo_id: str | None = None
-) -> Act:
+def _work(turn: Turn, kind: PhotoKind, key: str, *, remote: str | None = None, photo_id: str | None = None) -> Act:
     async def action() -> Done:
         await start_photo_task(
             turn.conversation_id,
@@ -106,4 +104,3 @@ def _work(
         return Stay((Say(key),))
 
     return Act(action)
-

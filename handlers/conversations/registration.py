@@ -138,9 +138,7 @@ def _take_phone_code(turn: Turn) -> Outcome:
     code = rules.read_code(_text(turn))
 
     async def action() -> Done:
-        right = await check_code(
-            turn.conversation_id, Channel.SMS, phone, code, turn.programme.codes, turn.now
-        )
+        right = await check_code(turn.conversation_id, Channel.SMS, phone, code, turn.programme.codes, turn.now)
         if not right:
             return Stay((Say("code.wrong", choices=_ask_phone_code(turn).choices),))
         return await _proven(turn, phone).action()
@@ -206,10 +204,7 @@ def _ask_birth_date(turn: Turn) -> Say:
 
 def _take_birth_date(turn: Turn) -> Outcome:
     likely, today = _likely_birth_date(turn), _today(turn)
-    if pressed(turn) == "yes" and likely:
-        born = likely
-    else:
-        born = rules.read_birth_date(_text(turn), today)
+    born = likely if pressed(turn) == "yes" and likely else rules.read_birth_date(_text(turn), today)
     rules.check_age(born, today, turn.programme.eligibility_on(today))
     differs = born not in rules.read_nik(turn.draft["nik"], regions.provinces()).dates()
     replies = (Say("registration.birth_date_differs"),) if differs else ()
@@ -368,9 +363,7 @@ def _take_summary(turn: Turn) -> Outcome:
 
 async def _register_and_join(turn: Turn) -> Done:
     nik = rules.read_nik(turn.draft["nik"], regions.provinces())
-    answers = msgspec.convert(
-        {**turn.draft, "sex": nik.sex.value, "warnings": _warnings(turn)}, Answers, strict=False
-    )
+    answers = msgspec.convert({**turn.draft, "sex": nik.sex.value, "warnings": _warnings(turn)}, Answers, strict=False)
     declaration = i18n.text(turn.language, "registration.declaration")
     await record_consent(
         turn.conversation_id, "declaration", declaration, turn.language, turn.inbound.channel, turn.now

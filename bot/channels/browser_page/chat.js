@@ -183,13 +183,13 @@ async function listen() {
   }
 }
 
-let shown = 0;
+let shown = known ? null : 0; // what was sent before this page was opened is no news
 async function showOutbox() {
   const response = await fetch(`/chat/api/outbox?chat=${chat}`);
   if (!response.ok) return;
   const sent = await response.json();
   $("outbox").hidden = sent.length === 0;
-  const fresh = sent.length > shown ? sent[sent.length - 1] : null;
+  const fresh = shown !== null && sent.length > shown ? sent[sent.length - 1] : null;
   shown = sent.length;
   $("outbox-list").replaceChildren(...sent.slice().reverse().map((item) => {
     const entry = element("li");

@@ -1,4 +1,6 @@
-"""From an untrusted file to an upright RGB picture. Pillow only: OpenCV decodes broken files in silence and bombs in full.
+"""From an untrusted file to an upright RGB picture.
+
+Pillow only: OpenCV decodes broken files in silence and bombs in full.
 
 Runs in the photo process. A refusal is a PhotoError in the words of the person who sent the file.
 """
@@ -39,7 +41,7 @@ def decode(content: bytes) -> Image.Image:
         raise PhotoError("photo.too_many_pixels") from None
     except UnidentifiedImageError:
         raise PhotoError("photo.not_a_photo") from None
-    except Exception:  # noqa: BLE001 - decoders raise anything for broken files: SyntaxError, struct.error, OSError ...
+    except Exception:
         raise PhotoError("photo.broken") from None
     if min(picture.size) < MIN_SIDE:
         raise PhotoError("photo.too_small")

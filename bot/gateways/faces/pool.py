@@ -90,5 +90,5 @@ class FacePool:
 
     def close(self) -> None:
         """End the process now; work that is under way stays pending in the database."""
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
