@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +27,6 @@ from domain.registration import regions
 from handlers import i18n
 from handlers.conversation import Inbound
 from handlers.engine import Engine, Outgoing, TurnResult, address_lookup, outgoing
-from handlers.i18n import Rendered
 from models import crypto
 from models.database import database
 from models.enums import Channel
@@ -52,21 +53,6 @@ class App:
         if not result.repeated:  # a repeat's replies are on their way already, or the sweep has them
             self.delivery.post(result.replies)
         return result
-
-    async def carry(self, inbound: Inbound) -> tuple[Rendered, str] | None:
-        """Take a message whose first reply the webhook's response carries; the others are sent as usual.
-
-        A repeat means that the response was lost, so it is carried again.
-        """
-        result = await self.engine.take_turn(inbound)
-        chat = [reply for reply in result.replies if reply.row.channel == inbound.channel.value]
-        if not chat:
-            self.delivery.post([] if result.repeated else result.replies)
-            return None
-        if not result.repeated:
-            self.delivery.carried(chat[0])
-            self.delivery.post([reply for reply in result.replies if reply is not chat[0]])
-        return chat[0].render(), inbound.address
 
     async def mailbox(self, channel: Channel, chat: str, after: int) -> tuple[int | None, list[Outgoing]]:
         """Messages of a chat with an id above ``after``."""
@@ -137,7 +123,7 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         site = webserver.application()
         browser.BrowserChat(app.desk()).add_routes(site)
         if telegram:
-            site.router.add_post("/webhooks/telegram", telegram.webhook(app.receive, app.carry))
+            site.router.add_post("/webhooks/telegram", webserver.guarded(telegram.webhook(app.receive)))
         runner = web.AppRunner(site, access_log=None, handle_signals=False, shutdown_timeout=3)
         await runner.setup()
         try:
@@ -162,8 +148,29 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
 async def _updates(telegram: TelegramChannel, app: App) -> None:
     if app.settings.telegram_mode == "polling":
         await telegram.poll(app.receive)
-    else:
-        await telegram.set_webhook(app.settings.public_url)
+        return
+    if not app.settings.telegram_reply_in_webhook:
+        await telegram.load()  # now, in a thread, rather than at the first reply
+    # A process of its own tells Telegram the address: this one stays small where it never calls Telegram itself.
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "webhook", "--parent", str(os.getpid()), stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        await child.wait()
+    finally:
+        if child.returncode is None:
+            child.kill()
+
+
+async def register_webhook(settings: Settings) -> None:
+    """Tell Telegram where to send updates; returns when it has taken it."""
+    telegram = _telegram(settings)
+    if telegram is None:
+        raise ValueError("GELOMBANG_TELEGRAM_TOKEN is not set")
+    try:
+        await telegram.set_webhook(settings.public_url)
+    finally:
+        await telegram.close()
 
 
 def _telegram(settings: Settings) -> TelegramChannel | None:

@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--name", default="me", help="which chat to continue (default: me)")
     add("migrate", _migrate, "create or update the tables")
     add("sample", _sample, "load sample data: an open wave")
+    webhook = add("webhook", _webhook, "tell Telegram where to send updates (serve does it at every start)")
+    webhook.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     add("doctor", _doctor, "say what is configured, what is missing and what would not work")
     add("keys", _keys, "print new keys for GELOMBANG_SECRET_KEYS and GELOMBANG_INDEX_KEY")
     add("requests", _requests, "list who asked to talk to a person")
@@ -131,6 +133,13 @@ def _sample(settings: Settings, options: argparse.Namespace) -> int:
         return await _bring_up_to_date(db, sample=True)
 
     return _with_database(settings, work)
+
+
+def _webhook(settings: Settings, options: argparse.Namespace) -> int:
+    from bot.app import register_webhook  # noqa: PLC0415
+
+    asyncio.run(register_webhook(settings))
+    return 0
 
 
 def _doctor(settings: Settings, options: argparse.Namespace) -> int:

@@ -57,10 +57,6 @@ class Delivery:
                 for reader in self._readers.get(row.address_id, ()):
                     reader.set()
 
-    def carried(self, message: Outgoing) -> None:
-        """Note that a message went out in the response to the request that brought the question."""
-        self._settle(message, OutboxStatus.SENT, "webhook", None)
-
     async def new_mail(self, address_id: int, seconds: float) -> None:
         """Wait until something is posted to a mailbox, at most so long."""
         reader = asyncio.Event()

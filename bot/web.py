@@ -1,4 +1,4 @@
-"""The web server: routes of the channels, health, and the headers every answer carries."""
+"""The web server: health, and what every handler is wrapped in."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -22,30 +22,20 @@ SECURITY_HEADERS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def _error(status: int, code: str, message: str) -> web.Response:
-    body = msgspec.json.encode({"error": {"code": code, "message": message}})
-    return web.Response(status=status, body=body, content_type="application/json")
+def guarded(handler: Handler) -> Handler:
+    """An unexpected error becomes a 500 without a word of what was sent, in the answer or in the log."""
 
-
-@web.middleware
-async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors as JSON without a word of what was sent, and the security headers."""
-    try:
-        response = await handler(request)
-    except web.HTTPException as error:
-        if error.status < 400:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException:
             raise
-        response = _error(error.status, error.reason.lower().replace(" ", "_"), error.reason)
-    except UnicodeError:
-        response = _error(400, "malformed", "the request is not UTF-8")
-    except Exception as error:
-        log.error("%s %s failed: %s", request.method, request.match_info.route.resource, type(error).__name__)
-        response = _error(500, "internal", "something went wrong on our side")
-    if not response.prepared:
-        response.headers.update(SECURITY_HEADERS)
-        if request.path.startswith("/chat/api"):
-            response.headers["Cache-Control"] = "no-store"
-    return response
+        except Exception as error:
+            log.error("%s %s failed: %s", request.method, request.match_info.route.resource, type(error).__name__)
+            body = msgspec.json.encode({"error": {"code": "internal", "message": "something went wrong on our side"}})
+            return web.Response(status=500, body=body, content_type="application/json")
+
+    return handle
 
 
 async def _health(request: web.Request) -> web.Response:
@@ -53,7 +43,7 @@ async def _health(request: web.Request) -> web.Response:
 
 
 def application() -> web.Application:
-    """An application with health and guard; channels add their routes."""
-    app = web.Application(middlewares=[_guard], client_max_size=1024**2)
-    app.router.add_get("/health", _health)
+    """An application with its health check; channels add their routes."""
+    app = web.Application(client_max_size=1024**2)
+    app.router.add_get("/health", guarded(_health))
     return app

@@ -53,6 +53,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     ``external_id`` is unique per channel and message: the same id again is the same message.
     ``problem`` is the message key of what the channel had to refuse (a broken photo); ``other`` says that something
     came which no step takes (voice, sticker). ``reachable`` says that the chat was blocked or unblocked.
+    ``carries_reply``: the channel puts the reply into its response to the platform, which repeats the message when it
+    does not get it.
     """
 
     channel: Channel
@@ -67,6 +69,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
     outcome: PhotoOutcome | None = None
     reachable: bool | None = None
+    carries_reply: bool = False
 
 
 class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,8 +103,7 @@ class Direct(msgspec.Struct, frozen=True):
 Reply: TypeAlias = Say | Direct
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """What a step sees: the message, the answers so far and the circumstances. Everything in it is plain data."""
 
     inbound: Inbound
@@ -115,8 +117,7 @@ class Turn:
     step: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(msgspec.Struct, frozen=True):
     """Remain on the step: with the replies, or with the step's screen drawn again where ``again`` says so."""
 
     replies: tuple[Reply, ...] = ()
@@ -125,8 +126,7 @@ class Stay:
     language: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Go:
+class Go(msgspec.Struct, frozen=True):
     """On to a step, whose screen follows the replies."""
 
     step: str
@@ -134,8 +134,7 @@ class Go:
     replies: tuple[Reply, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(msgspec.Struct, frozen=True):
     """This chat belongs to an earlier conversation of the same person: go on there."""
 
     conversation_id: int
@@ -145,8 +144,7 @@ class Resume:
 Done: TypeAlias = Stay | Go | Resume
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(msgspec.Struct, frozen=True):
     """Something that needs the tables: runs in the turn's own transaction, inside a savepoint."""
 
     action: Callable[[], Awaitable[Done]]

@@ -41,10 +41,13 @@ from models.turns import ConversationRow, OutboxRow, Seat, TurnTables, is_transi
 log = logging.getLogger(__name__)
 
 MAX_GROUP = 64
+BUSY_GROUP = 8
+GATHER_SECONDS = 0.002
 MAX_TEXT = 1000
 LEASE = timedelta(seconds=60)
 # Messages on these channels are fetched by the reader; the row in the database is the delivery.
 PULLED = frozenset({Channel.BROWSER, Channel.TERMINAL})
+SENT, ATTEMPTING = OutboxStatus.SENT.value, OutboxStatus.ATTEMPTING.value
 
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -143,13 +146,17 @@ class Engine:
 
     async def run(self) -> None:
         """Take turns until cancelled: what arrives during a commit is the next group."""
+        busy = False
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
+                if busy:  # those who were just answered write back within a moment: one larger group costs less
+                    await asyncio.sleep(GATHER_SECONDS)
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
                 for ticket in await self._take(group, acts=len(group) == 1):
                     await self._take([ticket], acts=True)
+                busy = len(group) >= BUSY_GROUP
 
     async def _take(self, group: list[_Ticket], *, acts: bool) -> list[_Ticket]:
         """Commit a group, once more after a passing fault; gives those that need a transaction of their own."""
@@ -318,10 +325,13 @@ class _Work:
             inbound = msgspec.structs.replace(turn.inbound, channel=Channel(seat.channel))
             replies.append(STEPS[row.step][1].prompt(self._engine.turn(inbound, row, self._now)))
         self._changed[row.id] = row
+        # The platform repeats a message when it did not get the response, and then gets the same reply again. Of
+        # several replies none is carried: they would arrive out of order.
+        carried = ticket.inbound.carries_reply and sum(isinstance(reply, Say) for reply in replies) == 1
         for position, reply in enumerate(replies):
-            ticket.replies.append(self._outgoing(ticket, seat, reply, position))
+            ticket.replies.append(self._outgoing(ticket, seat, reply, position, carried=carried))
 
-    def _outgoing(self, ticket: _Ticket, seat: Seat, reply: Reply, position: int) -> Outgoing:
+    def _outgoing(self, ticket: _Ticket, seat: Seat, reply: Reply, position: int, *, carried: bool) -> Outgoing:
         conversation = seat.conversation
         if isinstance(reply, Direct):
             channel, address_id, body = reply.channel, 0, Body(reply.say, reply.to)
@@ -341,7 +351,7 @@ class _Work:
             step=conversation.step,
             language=conversation.language,
             body=msgspec.msgpack.encode(body),
-            status=(OutboxStatus.SENT if channel in PULLED else OutboxStatus.ATTEMPTING).value,
+            status=SENT if address_id and (carried or channel in PULLED) else ATTEMPTING,
         )
         self._rows.append(row)
         return Outgoing(row, body)

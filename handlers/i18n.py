@@ -5,7 +5,7 @@ Parameters are formatted by the end of their names, when the message is sent: ``
 """
 
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,14 @@ def text(language: str, key: str, params: dict[str, Any] | None = None) -> str:
     return words.format_map({name: _formatted(language, name, value) for name, value in params.items()})
 
 
+@lru_cache(4096)
+def _written_date(language: str, day: str) -> str:
+    return format_date(date.fromisoformat(day), "d MMMM y", locale=_locale(language))
+
+
 def _formatted(language: str, name: str, value: Any) -> Any:
     if name.endswith("_date"):
-        return format_date(date.fromisoformat(value), "d MMMM y", locale=_locale(language))
+        return _written_date(language, value)
     if name.endswith("_time"):
         moment = datetime.fromisoformat(value).astimezone(WIB)
         return format_datetime(moment, "d MMMM y, HH.mm", tzinfo=WIB, locale=_locale(language)) + " WIB"

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 
@@ -162,4 +161,4 @@ _HANDLERS: dict[str, Callable[[Turn, Flow, Step], Outcome]] = {
 
 def with_choice(turn: Turn, choice_id: str) -> Turn:
     """The turn as if the button had been pressed."""
-    return replace(turn, inbound=msgspec.structs.replace(turn.inbound, choice=choice_id))
+    return msgspec.structs.replace(turn, inbound=msgspec.structs.replace(turn.inbound, choice=choice_id))

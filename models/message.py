@@ -51,7 +51,6 @@ class Outbox(Model):
     class Meta:
         table = "outbox"
         indexes = (
-            Index(fields=("address_id", "id")),
             Index(fields=("conversation_id", "id")),
             Index(fields=("inbound_id",)),
             Index(fields=("status", "lease_until")),

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -68,6 +69,16 @@ class OutboxRow:
 _OUTBOX = "id, conversation_id, address_id, channel, inbound_id, position, key, step, language, body, status, attempts"
 
 
+@cache
+def _marks(mark: str, count: int, first: int = 1) -> str:
+    return ", ".join([f"{mark}{number}" for number in range(first, first + count)])
+
+
+@cache
+def _row_marks(mark: str, rows: int, width: int) -> str:
+    return ", ".join([f"({_marks(mark, width, 1 + at * width)})" for at in range(rows)])
+
+
 class TurnTables:
     """The statements, in the dialect of ``connection`` (SQLite numbers its parameters ?1, PostgreSQL $1)."""
 
@@ -79,13 +90,11 @@ class TurnTables:
         """A time as the database's driver takes it, the same as the ORM writes it."""
         return when if self._postgres else when.isoformat(sep=" ")
 
-    def _marks(self, count: int, first: int = 1) -> str:
-        return ", ".join([f"{self._mark}{number}" for number in range(first, first + count)])
+    def _marks(self, count: int) -> str:
+        return _marks(self._mark, count)
 
     def _rows(self, rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
-        width = len(rows[0])
-        values = ", ".join([f"({self._marks(width, 1 + at * width)})" for at in range(len(rows))])
-        return values, [value for row in rows for value in row]
+        return _row_marks(self._mark, len(rows), len(rows[0])), [value for row in rows for value in row]
 
     async def claim(
         self, db: BaseDBAsyncClient, keys: Iterable[tuple[str, str]], now: datetime
@@ -278,15 +287,16 @@ class TurnTables:
         """The address's id, and the messages to it with an id above ``after``."""
         mark = self._mark
         rows = await db.execute_query_dict(
-            f"SELECT id FROM address WHERE lookup = {mark}1",  # noqa: S608
+            f"SELECT id, conversation_id FROM address WHERE lookup = {mark}1",  # noqa: S608
             [lookup],
         )
         if not rows:
             return None, []
         address_id: int = rows[0]["id"]
         rows = await db.execute_query_dict(
-            f"SELECT {_OUTBOX} FROM outbox WHERE address_id = {mark}1 AND id > {mark}2 ORDER BY id LIMIT {mark}3",  # noqa: S608
-            [address_id, after, limit],
+            f"SELECT {_OUTBOX} FROM outbox WHERE conversation_id = {mark}1 AND id > {mark}2 AND address_id = {mark}3 "  # noqa: S608
+            f"ORDER BY id LIMIT {mark}4",
+            [rows[0]["conversation_id"], after, address_id, limit],
         )
         return address_id, [_outbox(row) for row in rows]
 

@@ -15,12 +15,14 @@ import msgspec
 from aiohttp import BodyPartReader, web
 
 from bot.channel import Desk
+from bot.web import SECURITY_HEADERS, guarded
 from domain.ports import PhotoError
 from handlers.conversation import Contact, Inbound, Photo
 from handlers.engine import Outgoing, TurnUnavailableError
 from models.enums import Channel
 
 PAGE = Path(__file__).with_name("browser_page")
+PAGE_FILES = frozenset({"index.html", "chat.css", "chat.js", "icon.svg"})
 MAX_JSON = 64 * 1024
 MAX_PHOTO = 10 * 1024 * 1024
 MAX_UPLOAD = 32 * 1024 * 1024
@@ -28,6 +30,7 @@ MAX_WAIT = 30.0
 PEEK_SECONDS = 2.0
 UPLOADS_AT_ONCE = 8
 _OPAQUE = re.compile(r"[\x21-\x7e]{1,128}")
+_JSON = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _CONTENT = ("text", "choice", "contact", "location")
 
 
@@ -108,7 +111,7 @@ def _messages(messages: list[Outgoing]) -> web.Response:
 
 
 def _json(content: Any, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(content), status=status, content_type="application/json")
+    return web.Response(body=msgspec.json.encode(content), status=status, headers=_JSON)
 
 
 def _error(error: ApiError) -> web.Response:
@@ -139,15 +142,20 @@ class BrowserChat:
 
     def add_routes(self, app: web.Application) -> None:
         """Put the chat into a web application."""
-        app.router.add_post("/chat/api/messages", _answering_errors(self._post))
-        app.router.add_get("/chat/api/messages", _answering_errors(self._poll))
-        app.router.add_get("/chat/api/outbox", _answering_errors(self._outbox))
-        app.router.add_get("/", self._page)
-        app.router.add_get("/chat", self._page)
-        app.router.add_static("/chat/page/", PAGE)
+        for method, path, handler in (
+            ("POST", "/chat/api/messages", self._post),
+            ("GET", "/chat/api/messages", self._poll),
+            ("GET", "/chat/api/outbox", self._outbox),
+        ):
+            app.router.add_route(method, path, guarded(_answering_errors(handler)))
+        for path in ("/", "/chat", "/chat/page/{name}"):
+            app.router.add_get(path, guarded(self._page))
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        return web.FileResponse(PAGE / "index.html")
+        name = request.match_info.get("name", "index.html")
+        if name not in PAGE_FILES:
+            raise web.HTTPNotFound
+        return web.FileResponse(PAGE / name, headers=SECURITY_HEADERS)
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
         if request.content_type == "multipart/form-data":

@@ -1,7 +1,7 @@
 """Telegram, for applicants: updates in (webhook or long polling), messages out. Private chats only.
 
-Updates are parsed by msgspec, seventy times faster than by aiogram's models; calls go through aiogram, which is
-imported only where a token is set (it costs 3.4 s and 150 MB). State, repeats and order are the engine's: see
+Updates are parsed by msgspec, seventy times faster than by aiogram's models; calls go through aiogram, imported at
+the first of them (it costs 3.4 s and 150 MB). State, repeats and order are the engine's: see
 docs/decisions/0004.
 """
 
@@ -18,7 +18,7 @@ from aiohttp import web
 from bot.channel import Receive, SendError, Sent, Trouble
 from domain.ports import PhotoError
 from handlers.conversation import Contact, Inbound, RemotePhoto
-from handlers.engine import TurnUnavailableError
+from handlers.engine import TurnResult, TurnUnavailableError
 from handlers.i18n import Rendered
 from models.enums import Channel
 
@@ -28,6 +28,8 @@ MAX_TEXT = 4096
 MAX_BODY = 1024 * 1024
 MAX_PHOTO = 10 * 1024 * 1024
 POLL_SECONDS = 25
+CALL_SECONDS = 20
+_JSON = {"Content-Type": "application/json"}
 ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"]
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
 _OTHER = (
@@ -116,7 +118,7 @@ class Update(msgspec.Struct):
 _decoder = msgspec.json.Decoder(Update)
 
 
-def parse(update: Update, bot_id: str) -> Inbound | None:
+def parse(update: Update, bot_id: str, *, carries_reply: bool = False) -> Inbound | None:
     """The message as the engine takes it; None for what is not for this bot (groups, channels, edits)."""
     external_id = f"{bot_id}:{update.update_id}"
     if (press := update.callback_query) is not None:
@@ -135,7 +137,15 @@ def parse(update: Update, bot_id: str) -> Inbound | None:
     message = update.message
     if message is None or message.chat.type != "private":
         return None
-    return _content(message, Inbound(channel=Channel.TELEGRAM, address=str(message.chat.id), external_id=external_id))
+    return _content(
+        message,
+        Inbound(
+            channel=Channel.TELEGRAM,
+            address=str(message.chat.id),
+            external_id=external_id,
+            carries_reply=carries_reply,
+        ),
+    )
 
 
 def _content(message: _Message, empty: Inbound) -> Inbound:
@@ -184,29 +194,39 @@ def pieces(text: str) -> list[str]:
 
 
 class TelegramChannel:
-    """One bot: its webhook or polling, its sending, and fetching its files."""
+    """One bot: its webhook or polling, its sending, and fetching its files.
+
+    aiogram is imported at the first call to Telegram, in a thread, so that a server is up at once.
+    """
 
     def __init__(
         self, token: str, api_url: str, secret: str, contact_button: str, *, reply_in_webhook: bool = False
     ) -> None:
-        from aiogram import Bot  # noqa: PLC0415 - slow and large: only where Telegram is used
-        from aiogram.client.session.aiohttp import AiohttpSession  # noqa: PLC0415
-        from aiogram.client.telegram import TelegramAPIServer  # noqa: PLC0415
-
-        session = AiohttpSession(api=TelegramAPIServer.from_base(api_url), timeout=20)
-        self._bot = Bot(token, session=session)
+        self._token = token
+        self._api_url = api_url
         self._bot_id = token.partition(":")[0]
         self._secret = secret.encode()
         self._contact_button = contact_button
         self._reply_in_webhook = reply_in_webhook
         self._presses: asyncio.Queue[str] = asyncio.Queue()
+        self._loaded: Any = None
+        self._loading = asyncio.Lock()
+
+    async def _bot(self) -> Any:
+        async with self._loading:
+            if self._loaded is None:
+                self._loaded = await asyncio.to_thread(_import_bot)
+                self._loaded = self._loaded(self._token, self._api_url)
+        return self._loaded
+
+    async def load(self) -> None:
+        """Import aiogram before it is needed."""
+        await self._bot()
 
     # --- in
 
-    def webhook(
-        self, receive: Receive, carry: Callable[[Inbound], Awaitable[tuple[Rendered, str] | None]]
-    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """The handler of /webhooks/telegram. ``carry`` takes a turn whose first reply goes into the response."""
+    def webhook(self, receive: Receive) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """The handler of /webhooks/telegram: 200 only after the commit, 5xx when Telegram should send it again."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
@@ -222,31 +242,33 @@ class TelegramChannel:
             if inbound is None:
                 return web.Response()
             try:
-                if not self._reply_in_webhook:
-                    await receive(inbound)
-                    return web.Response()
-                carried = await carry(inbound)
+                result = await receive(inbound)
             except TurnUnavailableError:
                 return web.Response(status=503)
-            return web.Response() if carried is None else self._in_response(*carried)
+            return self._in_response(result, inbound.address) if self._reply_in_webhook else web.Response()
 
         return handle
 
     def _parse(self, update: Update) -> Inbound | None:
         if update.callback_query is not None:
             self._presses.put_nowait(update.callback_query.id)
-        return parse(update, self._bot_id)
+        return parse(update, self._bot_id, carries_reply=self._reply_in_webhook)
 
-    def _in_response(self, message: Rendered, to: str) -> web.Response:
-        body = msgspec.json.encode({"method": "sendMessage", **layout(to, message, self._contact_button)})
-        return web.Response(body=body, content_type="application/json")
+    def _in_response(self, result: TurnResult, chat_id: str) -> web.Response:
+        chat = [reply for reply in result.replies if reply.row.channel == Channel.TELEGRAM]
+        if len(chat) != 1:
+            return web.Response()
+        params = layout(chat_id, chat[0].render(), self._contact_button)
+        body = msgspec.json.encode({"method": "sendMessage", **params})
+        return web.Response(body=body, headers=_JSON)
 
     async def poll(self, receive: Receive) -> None:
         """Long polling until cancelled; the offset moves only past what was committed."""
-        await self._patiently(lambda: self._bot.delete_webhook(drop_pending_updates=False))
+        bot = await self._bot()
+        await self._patiently(partial(bot.delete_webhook, drop_pending_updates=False))
         offset = 0
         while True:
-            ask = partial(self._bot, self._updates(offset), request_timeout=POLL_SECONDS + 15)
+            ask = partial(bot, self._updates(offset), request_timeout=POLL_SECONDS + 15)
             offset = await self._take(await self._patiently(ask), offset, receive)
 
     def _updates(self, offset: int) -> Any:
@@ -287,14 +309,15 @@ class TelegramChannel:
 
     async def set_webhook(self, public_url: str) -> None:
         """Tell Telegram where to send updates, until it takes it."""
-        await self._patiently(
-            lambda: self._bot.set_webhook(
-                f"{public_url.rstrip('/')}/webhooks/telegram",
-                secret_token=self._secret.decode(),
-                allowed_updates=ALLOWED_UPDATES,
-                max_connections=100,
-            )
+        bot = await self._bot()
+        register = partial(
+            bot.set_webhook,
+            f"{public_url.rstrip('/')}/webhooks/telegram",
+            secret_token=self._secret.decode(),
+            allowed_updates=ALLOWED_UPDATES,
+            max_connections=100,
         )
+        await self._patiently(register)
 
     async def run(self) -> None:
         """Answer button presses (else the button keeps spinning) until cancelled."""
@@ -304,7 +327,7 @@ class TelegramChannel:
 
     async def _answer(self, press_id: str) -> None:
         try:
-            await self._bot.answer_callback_query(press_id)
+            await (await self._bot()).answer_callback_query(press_id)
         except Exception as error:
             log.info("button press not answered: %s", type(error).__name__)
 
@@ -321,11 +344,12 @@ class TelegramChannel:
         return await self._call(layout(to, last, self._contact_button))
 
     async def _call(self, params: dict[str, Any]) -> Sent | SendError:
+        bot = await self._bot()
         from aiogram.exceptions import ClientDecodeError  # noqa: PLC0415
         from aiogram.methods import SendMessage  # noqa: PLC0415
 
         try:
-            sent = await self._bot(SendMessage(**params))
+            sent = await bot(SendMessage(**params))
             return Sent(str(sent.message_id))
         except ClientDecodeError as error:
             # The platform took it and said so in words this version does not know; once more would be twice.
@@ -337,13 +361,14 @@ class TelegramChannel:
 
     async def fetch(self, file_id: str) -> bytes:
         """The bytes of a photo; raises PhotoError where Telegram has it no more."""
+        bot = await self._bot()
         from aiogram.exceptions import TelegramBadRequest, TelegramNotFound  # noqa: PLC0415
 
         try:
-            file = await self._bot.get_file(file_id)
+            file = await bot.get_file(file_id)
             if (file.file_size or 0) > MAX_PHOTO:
                 raise PhotoError("photo.too_big")
-            content = await self._bot.download_file(file.file_path or "")
+            content = await bot.download_file(file.file_path or "")
         except (TelegramBadRequest, TelegramNotFound):
             raise PhotoError("photo.unavailable") from None
         data = content.read() if content else b""
@@ -353,7 +378,19 @@ class TelegramChannel:
 
     async def close(self) -> None:
         """Close the connections to Telegram."""
-        await self._bot.session.close()
+        if self._loaded is not None:
+            await self._loaded.session.close()
+
+
+def _import_bot() -> Callable[[str, str], Any]:
+    """aiogram's client, ready to be made in the event loop's thread."""
+    from aiogram import Bot  # noqa: PLC0415 - slow and large: only where Telegram is called
+    from aiogram.client.session.aiohttp import AiohttpSession  # noqa: PLC0415
+    from aiogram.client.telegram import TelegramAPIServer  # noqa: PLC0415
+
+    return lambda token, api_url: Bot(
+        token, session=AiohttpSession(api=TelegramAPIServer.from_base(api_url), timeout=CALL_SECONDS)
+    )
 
 
 def classify(error: Exception) -> SendError:

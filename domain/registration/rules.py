@@ -37,6 +37,8 @@ def clean(text: str) -> str:
 
     Right-to-left overrides and zero-width characters can make a name read as another one; they carry no meaning here.
     """
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     folded = unicodedata.normalize("NFKC", text)
     kept = (
         " " if char.isspace() else char for char in folded if char.isspace() or unicodedata.category(char)[0] != "C"

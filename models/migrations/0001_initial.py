@@ -175,7 +175,7 @@ class Migration(migrations.Migration):
                 ('provider_id', fields.CharField(null=True, max_length=64)),
                 ('error', fields.CharField(null=True, max_length=64)),
             ],
-            options={'table': 'outbox', 'app': 'models', 'indexes': [Index(fields=['address_id', 'id']), Index(fields=['conversation_id', 'id']), Index(fields=['inbound_id']), Index(fields=['status', 'lease_until'])], 'pk_attr': 'id', 'table_description': 'A message to a person: key, parameters and buttons (sealed in ``body``), worded when it is sent.'},
+            options={'table': 'outbox', 'app': 'models', 'indexes': [Index(fields=['conversation_id', 'id']), Index(fields=['inbound_id']), Index(fields=['status', 'lease_until'])], 'pk_attr': 'id', 'table_description': 'A message to a person: key, parameters and buttons (sealed in ``body``), worded when it is sent.'},
             bases=['Model'],
         ),
         ops.CreateModel(

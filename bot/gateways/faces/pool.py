@@ -6,13 +6,12 @@ import asyncio
 import multiprocessing
 import os
 import resource
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pebble import ProcessExpired, ProcessPool
 
+from bot.lifeline import end_with
 from domain.ports import Comparison, PhotoError, Prepared
 
 if TYPE_CHECKING:
@@ -30,14 +29,8 @@ def _start(folder: Path | None, parent: int) -> None:
 
     global _engine  # noqa: PLW0603 - one engine a process
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     _engine = OpenCvFaces(folder)
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(0)
 
 
 def _prepare(content: bytes) -> Prepared | str:
