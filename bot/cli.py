@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bot.lifeline import end_with
 from bot.settings import Settings, new_key
 from models import crypto
 from models.database import database, migrate
@@ -138,6 +139,8 @@ def _sample(settings: Settings, options: argparse.Namespace) -> int:
 def _webhook(settings: Settings, options: argparse.Namespace) -> int:
     from bot.app import register_webhook  # noqa: PLC0415
 
+    if options.parent:
+        end_with(options.parent)
     asyncio.run(register_webhook(settings))
     return 0
 

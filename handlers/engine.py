@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 MAX_GROUP = 64
 BUSY_GROUP = 8
-GATHER_SECONDS = 0.002
+GATHER_SECONDS = 0.004
 MAX_TEXT = 1000
 LEASE = timedelta(seconds=60)
 # Messages on these channels are fetched by the reader; the row in the database is the delivery.

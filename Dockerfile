@@ -1,0 +1,22 @@
+# Small image, no root: the server with its browser chat on port 8080, state in /data.
+FROM python:3.11-slim AS build
+WORKDIR /src
+COPY requirements/run.txt requirements/run.txt
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/run.txt
+COPY . .
+RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+
+FROM python:3.11-slim
+RUN useradd --create-home --uid 10001 gelombang && install -d -o gelombang /data
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 \
+    GELOMBANG_HOST=0.0.0.0 \
+    GELOMBANG_DATABASE_URL=sqlite:///data/gelombang.db \
+    GELOMBANG_KEY_FILE=/data/keys \
+    GELOMBANG_MEDIA_DIR=/data/media
+USER gelombang
+WORKDIR /data
+VOLUME /data
+EXPOSE 8080
+HEALTHCHECK CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health', timeout=3)"]
+CMD ["gelombang", "serve", "--prepare"]

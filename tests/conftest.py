@@ -1,0 +1,67 @@
+"""Databases, keys and clocks for tests. Each test that asks for ``db`` runs on SQLite and on PostgreSQL."""
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from models import crypto
+from models.database import database, migrate
+
+SERVER = os.environ.get("GELOMBANG_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
+FACES = Path(os.environ.get("GELOMBANG_TEST_FACES", Path(__file__).parents[2] / "shared" / "faces"))
+
+
+def _postgres_answers() -> bool:
+    address = urlsplit(SERVER)
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((address.hostname or "", address.port or 5432)) == 0
+
+
+needs_postgres = pytest.mark.skipif(
+    not _postgres_answers(), reason="no PostgreSQL server at GELOMBANG_TEST_POSTGRES (default 127.0.0.1:5432)"
+)
+needs_faces = pytest.mark.skipif(
+    not (FACES / "pairs.csv").exists(), reason="no test photos: set GELOMBANG_TEST_FACES to their folder"
+)
+
+
+@pytest.fixture(autouse=True)
+def keys() -> None:
+    """Fresh keys for every test."""
+    crypto.use(crypto.Keyring({1: os.urandom(32)}, os.urandom(32)))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=needs_postgres)])
+async def db(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BaseDBAsyncClient]:
+    """An empty, migrated database."""
+    if request.param == "sqlite":
+        async with database(f"sqlite://{tmp_path}/test.db") as opened:
+            await migrate(opened)
+            yield opened
+        return
+    name = f"gelombang_test_{uuid.uuid4().hex}"
+    await _on_server(f"CREATE DATABASE {name}")
+    try:
+        async with database(SERVER.rsplit("/", 1)[0] + f"/{name}") as opened:
+            await migrate(opened)
+            yield opened
+    finally:
+        await _on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _on_server(statement: str) -> None:
+    import asyncpg  # noqa: PLC0415 - only where there is a server
+
+    connection = await asyncpg.connect(SERVER)
+    try:
+        await asyncio.wait_for(connection.execute(statement), 30)
+    finally:
+        await connection.close()
