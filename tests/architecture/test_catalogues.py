@@ -11,8 +11,14 @@ from handlers import i18n
 from models.enums import Education, Employment, Interest
 
 ROOT = Path(__file__).parents[2]
-KEY = re.compile(r"(registration|privacy|code|photo|education|employment|interest|home|help|common|waves|telegram)\.[a-z_]+")
-MADE = {f"education.{v}" for v in Education} | {f"employment.{v}" for v in Employment} | {f"interest.{v}" for v in Interest}
+KEY = re.compile(
+    r"(registration|privacy|code|photo|education|employment|interest|home|help|common|waves|telegram)\.[a-z_]*[a-z]"
+)
+MADE = (
+    {f"education.{v}" for v in Education}
+    | {f"employment.{v}" for v in Employment}
+    | {f"interest.{v}" for v in Interest}
+)
 
 
 def keys_in_code() -> set[str]:

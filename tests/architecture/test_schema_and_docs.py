@@ -20,7 +20,7 @@ async def test_no_migration_is_pending() -> None:
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
-    rows = re.findall(r"^\| `GELOMBANG_(\w+)` \| (.*?) \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `GELOMBANG_(\w+)` \|(.*?)\|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE)
     documented = {name.lower(): default.strip().strip("`") for name, default in rows}
     assert list(documented) == list(Settings.model_fields)
     for name, default in documented.items():
@@ -32,4 +32,4 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 def test_pinned_requirements_name_no_address_or_path() -> None:
     for path in (ROOT / "requirements").glob("*.txt"):
-        assert not re.search(r"https?://|file:|--index|--find-links|^/", path.read_text(), re.MULTILINE), path.name
+        assert not re.search(r"https?://|file://|--index|--find-links|^/", path.read_text(), re.MULTILINE), path.name

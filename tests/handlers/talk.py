@@ -1,0 +1,143 @@
+"""Talking to the engine in tests: what a person does, what the bot says, as lines a translator can read."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from domain import programme
+from domain.ports import FaceFacts
+from domain.waves.actions import open_wave
+from handlers.conversation import Contact, Inbound, Photo, PhotoOutcome
+from handlers.engine import Engine, Outgoing, TurnResult
+from models.enums import Channel, FaceVerdict, PhotoKind
+
+NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+GOOD = FaceFacts(width=800, height=800, faces=1, score=0.95, eye_distance=120.0, sharpness=200.0, brightness=120.0)
+_numbers = itertools.count(1)
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def forward(self, **amount: float) -> None:
+        self.time += timedelta(**amount)
+
+
+class Person:
+    """Somebody in a chat. Every message gets an id of its own unless one is given."""
+
+    def __init__(self, engine: Engine, address: str, channel: Channel = Channel.BROWSER) -> None:
+        self.engine, self.address, self.channel = engine, address, channel
+        self.last: list[Outgoing] = []
+        self.codes: list[str] = []
+
+    async def send(self, external_id: str = "", **content: Any) -> list[str]:
+        """Send a message; gives the keys of the replies in the chat."""
+        inbound = Inbound(
+            channel=self.channel,
+            address=self.address,
+            external_id=external_id or f"{self.address}:{next(_numbers)}",
+            **content,
+        )
+        return self._hear(await self.engine.take_turn(inbound))
+
+    async def say(self, text: str, external_id: str = "") -> list[str]:
+        return await self.send(external_id, text=text)
+
+    async def press(self, choice: str) -> list[str]:
+        """Press a button of the last messages by the beginning of its id."""
+        buttons = [c.id for message in self.last for c in message.render().choices]
+        return await self.send(choice=next(button for button in buttons if button.startswith(choice)))
+
+    async def outcome(self, kind: PhotoKind, conversation_id: int, **found: Any) -> list[str]:
+        """What the photo task feeds back."""
+        outcome = PhotoOutcome(kind, **found)
+        number = f"task:{next(_numbers)}"
+        inbound = Inbound(channel=Channel.INTERNAL, address=str(conversation_id), external_id=number, outcome=outcome)
+        return self._hear(await self.engine.take_turn(inbound))
+
+    def _hear(self, result: TurnResult) -> list[str]:
+        self.codes += [str(m.body.say.params["code"]) for m in result.replies if m.body.to]
+        self.last = [message for message in result.replies if not message.body.to]
+        return [message.row.key for message in self.last]
+
+    @property
+    def step(self) -> str:
+        return self.last[-1].row.step
+
+    @property
+    def text(self) -> str:
+        return "\n".join(message.render().text for message in self.last)
+
+    @property
+    def conversation_id(self) -> int:
+        return self.last[-1].row.conversation_id
+
+    async def reach(self, step: str, phone: str = "0812 3456 789") -> "Person":
+        """Answer as far as a step, the shortest way."""
+        await self.say("halo")
+        answers: dict[str, Any] = {
+            "registration.language": lambda: self.say("setuju"),
+            "registration.phone": lambda: self.phone(phone),
+            "registration.phone_code": lambda: self.say(self.codes[-1]),
+            "registration.card_photo": lambda: self.send(photo=Photo("c" * 32, GOOD)),
+            "registration.nik": lambda: self.say("3171011508900001"),
+            "registration.name": lambda: self.say("Siti Aminah"),
+            "registration.birth_date": lambda: self.say("ya"),
+            "registration.kk": lambda: self.say("3171010101990001"),
+            "registration.region": lambda: self.say("1"),
+            "registration.address": lambda: self.say("Jl. Melati 5"),
+            "registration.education": lambda: self.say("sma"),
+            "registration.employment": lambda: self.say("phk"),
+            "registration.interest": lambda: self.say("1"),
+            "registration.selfie": self.selfie,
+            "registration.summary": lambda: self.say("ya"),
+            "home.menu": lambda: self.press("email"),
+            "registration.email": lambda: self.say("siti@contoh.com"),
+        }
+        while self.step != step:
+            await answers[self.step]()
+        return self
+
+    async def phone(self, number: str) -> list[str]:
+        if self.channel == Channel.TELEGRAM:
+            return await self.send(contact=Contact(number, proven=True))
+        return await self.say(number)
+
+    async def selfie(self) -> list[str]:
+        await self.send(photo=Photo("s" * 32, GOOD))
+        found = {"photo": Photo("s" * 32, GOOD), "verdict": FaceVerdict.SAME.value}
+        return await self.outcome(PhotoKind.SELFIE, self.conversation_id, **found)
+
+
+@asynccontextmanager
+async def engine_on(db: BaseDBAsyncClient, clock: Clock | None = None) -> AsyncIterator[Engine]:
+    """A running engine with an open wave."""
+    clock = clock or Clock()
+    await open_wave(1, 200_000, NOON - timedelta(days=1), NOON + timedelta(days=14))
+    engine = Engine(db, programme.load(), clock, lambda: None)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(engine.run())
+        yield engine
+        running.cancel()
+
+
+def transcript(lines: list[tuple[str, str]]) -> str:
+    """(who, what) as it reads in a chat."""
+    return "\n".join(f"{who}: {what}" for who, what in lines)
+
+
+def replace(facts: FaceFacts, **changes: Any) -> FaceFacts:
+    return msgspec.structs.replace(facts, **changes)

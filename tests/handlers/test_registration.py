@@ -1,0 +1,429 @@
+"""The registration conversation, as it reads."""
+
+import asyncio
+
+import pytest
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from domain.ports import FaceFacts
+from handlers import i18n
+from handlers.conversation import Contact, Photo
+from handlers.engine import Engine
+from models.conversation import Consent, Conversation, HelpRequest
+from models.enums import Channel, PhotoKind
+from models.message import Inbound as InboundRow
+from models.message import Outbox
+from models.person import Person as PersonRow
+from models.wave import Entry
+from tests.handlers.talk import GOOD, Clock, Person, engine_on, replace
+
+TRANSCRIPT = """
+orang: halo
+bot:   registration.welcome
+orang: setuju
+bot:   registration.ask_phone
+orang: 0812 3456 789
+bot:   registration.ask_phone_code
+orang: <kode>
+bot:   registration.ask_card_photo
+orang: <foto ktp>
+bot:   registration.ask_nik
+orang: 3171-0115 0890 0001
+bot:   registration.ask_name
+orang: siti aminah
+bot:   registration.ask_birth_date_likely
+orang: 15 agustus 1990
+bot:   registration.ask_kk
+orang: 3171 0101 0199 0001
+bot:   registration.ask_region_likely
+orang: beji depok
+bot:   registration.ask_address
+orang: Jl. Melati 5, RT 02/RW 03, Kukusan
+bot:   registration.ask_education
+orang: SMA/SMK
+bot:   registration.ask_employment
+orang: kena phk
+bot:   registration.ask_interest
+orang: 3
+bot:   registration.ask_selfie
+orang: <selfie>
+bot:   registration.selfie_checking
+bot:   registration.selfie_accepted
+bot:   registration.summary
+orang: ya
+bot:   registration.joined
+bot:   home.menu
+"""
+
+
+async def test_a_whole_registration_reads_like_this(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = Person(engine, "a")
+        heard = []
+        for line in TRANSCRIPT.strip().splitlines():
+            who, _, what = line.partition(":")
+            what = what.strip()
+            if who == "bot":
+                heard.append(f"bot:   {what}")
+                assert keys.pop(0) == what, line
+                continue
+            heard.append(line)
+            match what:
+                case "<kode>":
+                    keys = await person.say(person.codes[-1])
+                case "<foto ktp>":
+                    keys = await person.send(photo=Photo("c" * 32, GOOD))
+                case "<selfie>":
+                    keys = await person.send(photo=Photo("s" * 32, GOOD))
+                    found = {"photo": Photo("s" * 32, GOOD), "verdict": "same"}
+                    keys += await person.outcome(PhotoKind.SELFIE, person.conversation_id, **found)
+                case _:
+                    keys = await person.say(what)
+        assert sum(line.startswith("orang") for line in heard) <= 20
+        row = await PersonRow.get()
+        assert (row.nik, row.name, row.birth_date) == ("3171011508900001", "siti aminah", "1990-08-15")
+        assert (row.region_code, row.education, row.employment, row.interest) == (
+            "32.76.06",
+            "senior",
+            "laid_off",
+            "food",
+        )
+        assert row.phone == "+628123456789"
+        entry = await Entry.get()
+        assert entry.ticket.startswith("G1-")
+        assert await Consent.all().order_by("id").values_list("subject", flat=True) == ["registration", "declaration"]
+
+
+async def test_status_after_coming_back_days_later(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with engine_on(db, clock) as engine:
+        person = await Person(engine, "a").reach("registration.kk")
+        clock.forward(days=5)
+        assert await person.say("halo lagi") == ["registration.kk_not_digits"]
+        assert await person.say("/start") == ["registration.ask_kk"]
+        assert await person.say("STATUS") == ["registration.status", "registration.ask_kk"]
+        await person.reach("home.menu")
+        assert await person.say("status") == ["home.status"]
+        assert (await Entry.get()).ticket in person.text
+
+
+REFUSALS = [
+    ("registration.language", "mungkin", "registration.consent_needed"),
+    ("registration.phone", "delapan", "registration.phone_not_digits"),
+    ("registration.phone", "021 5551234", "registration.phone_not_mobile"),
+    ("registration.phone", "0812", "registration.phone_length"),
+    ("registration.phone_code", "12 34", "registration.code_unreadable"),
+    ("registration.phone_code", "000000", "code.wrong"),
+    ("registration.card_photo", "ini fotonya", "photo.need_card"),
+    ("registration.nik", "31710115", "registration.nik_length"),
+    ("registration.nik", "٣١٧١٠١١٥٠٨٩٠٠٠٠١", "registration.ask_name"),
+    ("registration.nik", "9971011508900001", "registration.nik_region"),
+    ("registration.nik", "3171013108900000", "registration.nik_serial"),
+    ("registration.nik", "3171013013900001", "registration.nik_date"),
+    ("registration.name", "S1ti", "registration.name_digits"),
+    ("registration.name", "<b>Robert'); DROP TABLE person;--</b>", "registration.name_signs"),
+    ("registration.name", "\u202egnorw\u202c", "registration.ask_birth_date_likely"),
+    ("registration.birth_date", "kemarin", "registration.birth_date_unreadable"),
+    ("registration.birth_date", "31 februari 1990", "registration.birth_date_impossible"),
+    ("registration.birth_date", "1-1-2015", "registration.too_young"),
+    ("registration.birth_date", "1-1-1950", "registration.too_old"),
+    ("registration.kk", "3171011508900001", "registration.kk_is_nik"),
+    ("registration.region", "zzzzzz", "registration.region_unknown"),
+    ("registration.address", "x", "registration.address_short"),
+    ("registration.education", "Masih sekolah", "registration.in_education"),
+    ("registration.employment", "astronot", "common.choose"),
+    ("registration.selfie", "nanti", "photo.need_selfie"),
+    ("registration.summary", "hmm", "common.choose"),
+    ("registration.email", "siti di contoh", "registration.email_unreadable"),
+]
+
+
+@pytest.mark.parametrize(("step", "typed", "key"), REFUSALS)
+async def test_a_wrong_answer_is_refused_in_words_and_the_person_stays(
+    db: BaseDBAsyncClient, step: str, typed: str, key: str
+) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach(step)
+        assert (await person.say(typed))[0] == key
+        if not key.startswith("registration.ask"):
+            assert person.step == step
+        assert person.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"other": "voice"},
+        {"photo": Photo("x" * 32, GOOD)},
+        {"text": "y" * 10_000},
+        {"text": "   "},
+        {"contact": Contact("0812", proven=False)},
+        {"location": (1.0, 2.0)},
+        {"choice": "nonsense"},
+        {"problem": "photo.broken"},
+    ],
+    ids=str,
+)
+async def test_what_no_step_takes_is_answered_kindly(db: BaseDBAsyncClient, content: dict[str, object]) -> None:
+    async with engine_on(db) as engine:
+        for step in ("registration.language", "registration.name", "registration.education", "home.menu"):
+            person = await Person(engine, step).reach(step, phone=f"0812{abs(hash(step)) % 10**8:08}")
+            keys = await person.send(**content)
+            assert len(keys) == 1
+            assert not keys[0].startswith("common.failed")
+            assert person.step == step
+
+
+async def test_birth_date_that_differs_from_the_nik_is_a_warning(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.birth_date")
+        assert await person.say("17/8/90") == ["registration.birth_date_differs", "registration.ask_kk"]
+        await person.reach("home.menu")
+        assert (await PersonRow.get()).warnings == "birth_date_differs"
+
+
+async def test_any_single_answer_can_be_corrected(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.summary")
+        for choice, step, answer in (
+            ("fix_name", "registration.name", "Siti Aminah binti Ali"),
+            ("fix_region", "registration.region", "ngaglik sleman"),
+            ("fix_address", "registration.address", "Jl. Kaliurang 7"),
+            ("fix_interest", "registration.interest", "bahasa"),
+        ):
+            assert await person.press("fix~") == ["registration.fix_which"]
+            await person.press(choice)
+            assert person.step == step
+            assert (await person.say(answer))[-1] == "registration.summary"
+        assert "Siti Aminah binti Ali" in person.text
+        assert "Ngaglik, Kabupaten Sleman" in person.text
+        await person.press("join")
+        assert (await PersonRow.get()).address == "Jl. Kaliurang 7"
+
+
+async def test_back_language_and_start_again(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.birth_date")
+        assert await person.say("kembali") == ["registration.ask_name"]
+        assert await person.say("kembali") == ["registration.ask_nik"]
+        assert await person.say("kembali") == ["registration.ask_card_photo"]
+        assert await person.say("kembali") == ["common.no_back"]
+        assert await person.say("bahasa") == ["registration.ask_card_photo"]
+        assert "Send a photo" in person.text
+        assert await person.say("start again") == ["common.restart_confirm"]
+        assert await person.press("!restart_yes") == ["common.restarted", "registration.ask_card_photo"]
+
+
+async def test_stop_and_talk_to_a_person(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.nik")
+        assert await person.say("BERHENTI") == ["common.stopped"]
+        assert (await Conversation.get()).paused
+        assert await person.say("mulai") == ["registration.ask_nik"]
+        assert not (await Conversation.get()).paused
+        assert await person.say("petugas") == ["help.person_asked"]
+        assert await person.say("petugas") == ["help.person_waiting"]
+        assert await HelpRequest.all().count() == 1
+
+
+async def test_a_stale_button_gets_the_current_screen(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = Person(engine, "a")
+        await person.say("halo")
+        old = person.last[0].render().choices[0].id
+        await person.reach("registration.phone")
+        assert await person.send(choice=old) == ["registration.ask_phone"]
+
+
+async def test_a_repeated_message_is_answered_once(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.name")
+        first = await person.say("Siti Aminah", "same-id")
+        ids = [message.row.id for message in person.last]
+        again = await person.say("Siti Aminah", "same-id")
+        assert again == first
+        assert [message.row.id for message in person.last] == ids
+        join = await person.reach("registration.summary")
+        answers = await asyncio.gather(*(join.engine.take_turn(_joining(join)) for _ in range(5)))
+        assert len({tuple(m.row.id for m in answer.replies) for answer in answers}) == 1
+        assert await PersonRow.all().count() == 1
+
+
+def _joining(person: Person):  # type: ignore[no-untyped-def]
+    from handlers.conversation import Inbound  # noqa: PLC0415
+
+    return Inbound(channel=person.channel, address=person.address, external_id="join-once", text="ya")
+
+
+async def test_two_messages_at_the_same_instant_are_taken_one_after_the_other(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.nik")
+        other = await Person(engine, "b").reach("registration.nik", phone="0812 9999 999")
+        await asyncio.gather(
+            person.say("3171011508900001"), person.say("Siti Aminah"), other.say("3171011508900002"), other.say("Budi")
+        )
+        drafts = [(await person.say("status"), person.step), (await other.say("status"), other.step)]
+        assert [step for _, step in drafts] == ["registration.birth_date", "registration.birth_date"]
+
+
+async def test_an_exception_in_a_step_loses_nothing_and_blocks_nobody(
+    db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with engine_on(db) as engine:
+        broken = await Person(engine, "a").reach("registration.name")
+        fine = await Person(engine, "b").reach("registration.name", phone="0812 9999 999")
+        from domain.registration import rules  # noqa: PLC0415
+
+        right = rules.read_name
+
+        def fail(text: str) -> str:
+            if text == "Siti":
+                raise RuntimeError(text)
+            return right(text)
+
+        monkeypatch.setattr(rules, "read_name", fail)
+        keys = await asyncio.gather(broken.say("Siti"), fine.say("Budi Santoso"))
+        assert keys[0] == ["common.failed"]
+        assert keys[1] == ["registration.ask_birth_date_likely"]
+        failed = await db.execute_query_dict("SELECT step, error, inbound_id FROM failed_turn")
+        assert [(row["step"], row["error"].split(" at ")[0]) for row in failed] == [
+            ("registration.name", "RuntimeError")
+        ]
+        assert await InboundRow.filter(id=failed[0]["inbound_id"]).exists()
+        monkeypatch.setattr(rules, "read_name", right)
+        assert await broken.say("Siti") == ["registration.ask_birth_date_likely"]
+
+
+async def test_a_known_nik_proceeds_exactly_as_any_other(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        await Person(engine, "a").reach("home.menu")
+        second = Person(engine, "b")
+        await second.reach("registration.nik", phone="0812 9999 999")
+        assert await second.say("3171011508900001") == ["registration.ask_name"]
+        await second.reach("home.menu")
+        assert await PersonRow.all().count() == 2
+
+
+async def test_the_same_phone_in_another_chat_resumes_where_it_stood(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        await Person(engine, "a").reach("registration.kk")
+        telegram = Person(engine, "77", Channel.TELEGRAM)
+        await telegram.reach("registration.phone")
+        assert await telegram.send(contact=Contact("+628123456789", proven=True)) == [
+            "registration.welcome_back",
+            "registration.ask_kk",
+        ]
+        assert await telegram.say("3171010101990001") == ["registration.ask_region_likely"]
+
+
+async def test_a_contact_of_somebody_else_proves_nothing(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "77", Channel.TELEGRAM).reach("registration.phone")
+        assert await person.send(contact=Contact("", proven=False)) == ["registration.phone_not_yours"]
+
+
+async def test_wrong_codes_end_in_an_hour_of_waiting(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with engine_on(db, clock) as engine:
+        person = await Person(engine, "a").reach("registration.phone_code")
+        wrong = "000000" if person.codes[-1] != "000000" else "111111"
+        assert [(await person.say(wrong))[0] for _ in range(4)] == ["code.wrong"] * 3 + ["code.wait"]
+        assert await person.say(person.codes[-1]) == ["code.wait"]
+        clock.forward(minutes=61)
+        await person.press("again")
+        assert await person.say(person.codes[-1]) == ["registration.ask_card_photo"]
+
+
+async def test_an_old_code_is_no_good(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with engine_on(db, clock) as engine:
+        person = await Person(engine, "a").reach("registration.phone_code")
+        clock.forward(minutes=6)
+        assert await person.say(person.codes[-1]) == ["code.expired"]
+
+
+async def test_email_is_asked_after_joining(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.email_code")
+        assert await person.say(person.codes[-1]) == ["registration.email_done", "home.menu"]
+        assert (await PersonRow.get()).email == "siti@contoh.com"
+
+
+async def test_card_without_a_face_and_selfies_that_will_not_do(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.card_photo")
+        blank = FaceFacts(width=800, height=600)
+        assert await person.send(photo=Photo("b" * 32, blank)) == ["photo.card_no_face"]
+        assert await person.send(photo=Photo("c" * 32, replace(GOOD, eye_distance=8.0))) == ["photo.card_too_small"]
+        await person.reach("registration.selfie")
+        number = person.conversation_id
+        assert await person.outcome(PhotoKind.SELFIE, number, error="photo.too_dark") == ["photo.too_dark"]
+        found = {"photo": Photo("s" * 32, GOOD), "verdict": "different"}
+        assert await person.outcome(PhotoKind.SELFIE, number, **found) == ["registration.selfie_different"]
+        assert person.step == "registration.selfie"
+        assert await person.press("new_card") == ["registration.ask_card_photo"]
+        # A verdict that arrives while the person is elsewhere is kept, and said to nobody.
+        await person.outcome(PhotoKind.SELFIE, number, photo=Photo("s" * 32, GOOD), verdict="same")
+        assert person.last == []
+        assert await person.send(photo=Photo("c" * 32, GOOD)) == ["registration.summary"]
+
+
+async def test_nothing_readable_is_stored(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = Person(engine, "secret-chat")
+        await person.reach("registration.email_code")
+        await person.say(person.codes[-1])
+    for table in ("inbound", "outbox", "conversation", "address", "person", "consent", "address_code", "entry"):
+        rows = await db.execute_query_dict(f"SELECT * FROM {table}")
+        stored = b" ".join(
+            bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+            for row in rows
+            for value in row.values()
+        )
+        for secret in (
+            b"3171011508900001",
+            b"3171010101990001",
+            b"Aminah",
+            b"8123456789",
+            b"siti@",
+            b"Melati",
+            b"1990-08-15",
+        ):
+            assert secret not in stored, (table, secret)
+
+
+async def test_the_words_of_every_step_on_every_channel_in_every_language(db: BaseDBAsyncClient) -> None:
+    from bot.channels.browser import message_json  # noqa: PLC0415
+    from bot.channels.telegram import layout as telegram_layout  # noqa: PLC0415
+    from bot.channels.terminal import layout as terminal_layout  # noqa: PLC0415
+    from handlers.flows import STEPS  # noqa: PLC0415
+
+    drawn = set()
+    async with engine_on(db) as engine:
+        for channel in (Channel.BROWSER, Channel.TELEGRAM):
+            person = Person(engine, f"42{len(drawn)}", channel)
+            await person.say("halo")
+            for step in [name for name in STEPS if not (channel == Channel.TELEGRAM and name.endswith("phone_code"))]:
+                await person.reach(step, phone=f"0812 {len(drawn):07}1")
+                for _ in i18n.LANGUAGES:
+                    await person.say("bahasa")
+                    message = person.last[-1]
+                    shown = message_json(message)
+                    assert shown["text"]
+                    assert all(choice["label"] for choice in shown["choices"])
+                    assert terminal_layout(message)
+                    sent = telegram_layout("42", message.render(), "kirim nomor")
+                    assert len(sent["text"]) <= 4096
+                    rows = sent["reply_markup"].get("inline_keyboard", [])
+                    assert all(len(b["callback_data"].encode()) <= 64 for row in rows for b in row)
+                    drawn.add((channel, message.row.step, message.row.language))
+    steps = len(STEPS) * len(i18n.LANGUAGES)
+    assert len(drawn) == 2 * steps - len(i18n.LANGUAGES)
+
+
+async def test_outbox_rows_are_as_many_as_the_replies(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        engine_ = engine
+        assert isinstance(engine_, Engine)
+        await Person(engine, "a").reach("home.menu")
+        assert await Outbox.filter(status="attempting").count() == 1  # the code by SMS; the browser fetches the rest
