@@ -11,7 +11,9 @@ from tortoise.context import TortoiseContext
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
 MODULES = ["models.conversation", "models.message", "models.person", "models.wave"]
-APPS: dict[str, Any] = {"models": {"models": MODULES, "migrations": "models.migrations"}}
+APPS: dict[str, Any] = {
+    "models": {"models": MODULES, "default_connection": "default", "migrations": "models.migrations"}
+}
 
 
 def config(url: str) -> dict[str, Any]:
@@ -25,9 +27,7 @@ def config(url: str) -> dict[str, Any]:
         connection["credentials"].setdefault("synchronous", "FULL")
         # Tortoise's default truncates the log at 16 KB after each checkpoint, which costs more than it saves.
         connection["credentials"]["journal_size_limit"] = 64 * 1024 * 1024
-    # Tortoise keeps finished statements by the connection's name, so two dialects in one process need two names.
-    name = connection["engine"].rpartition(".")[2]
-    return {"connections": {name: connection}, "apps": {"models": {**APPS["models"], "default_connection": name}}}
+    return {"connections": {"default": connection}, "apps": APPS}
 
 
 # What `python -m tortoise makemigrations` reads; the tables do not depend on where they will stand.

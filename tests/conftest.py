@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from models import crypto
 from models.database import database, migrate
@@ -42,6 +43,7 @@ def keys() -> None:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=needs_postgres)])
 async def db(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BaseDBAsyncClient]:
     """An empty, migrated database."""
+    EXECUTOR_CACHE.clear()  # Tortoise keeps finished statements by the connection's name, whatever its dialect
     if request.param == "sqlite":
         async with database(f"sqlite://{tmp_path}/test.db") as opened:
             await migrate(opened)

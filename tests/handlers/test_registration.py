@@ -116,7 +116,7 @@ REFUSALS = [
     ("registration.phone_code", "000000", "code.wrong"),
     ("registration.card_photo", "ini fotonya", "photo.need_card"),
     ("registration.nik", "31710115", "registration.nik_length"),
-    ("registration.nik", "٣١٧١٠١١٥٠٨٩٠٠٠٠١", "registration.ask_name"),
+    ("registration.nik", "٣١٧١٠١١٥٠٨٩٠٠٠٠١", "registration.nik_not_digits"),
     ("registration.nik", "9971011508900001", "registration.nik_region"),
     ("registration.nik", "3171013108900000", "registration.nik_serial"),
     ("registration.nik", "3171013013900001", "registration.nik_date"),
@@ -189,7 +189,7 @@ async def test_any_single_answer_can_be_corrected(db: BaseDBAsyncClient) -> None
             ("fix_name", "registration.name", "Siti Aminah binti Ali"),
             ("fix_region", "registration.region", "ngaglik sleman"),
             ("fix_address", "registration.address", "Jl. Kaliurang 7"),
-            ("fix_interest", "registration.interest", "bahasa"),
+            ("fix_interest", "registration.interest", "bahasa asing"),
         ):
             assert await person.press("fix~") == ["registration.fix_which"]
             await person.press(choice)

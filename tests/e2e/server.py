@@ -1,0 +1,144 @@
+"""The real command as a process of its own, and a client of its browser chat."""
+
+import asyncio
+import io
+import os
+import re
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """``gelombang serve`` in a folder; it can be killed and started again."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder, self.port = folder, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        values = {
+            "DATABASE_URL": f"sqlite://{folder}/test.db",
+            "PORT": str(self.port),
+            "KEY_FILE": f"{folder}/keys",
+            "MEDIA_DIR": f"{folder}/media",
+            **settings,
+        }
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("GELOMBANG_")},
+            **{f"GELOMBANG_{name}": value for name, value in values.items()},
+            "PYTHONPATH": str(ROOT),
+        }
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with (self.folder / "serve.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bot", "serve", "--prepare", env=self.environment, stdout=log, stderr=log,
+                cwd=self.folder,
+            )  # fmt: skip
+        for _ in range(300):
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                assert self.process.returncode is None, self.log
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            await writer.wait_closed()
+            return
+        raise TimeoutError(self.log)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "serve.log").read_text()
+
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(how)
+        return await asyncio.wait_for(self.process.wait(), 15)
+
+
+@asynccontextmanager
+async def serving(folder: Path, **settings: str) -> AsyncIterator[Server]:
+    server = Server(folder, **settings)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop(signal.SIGKILL)
+
+
+class Chat:
+    """A script that talks to the browser chat's JSON."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self.session, self.url, self.chat = session, url, secrets.token_hex(8)
+        self.last: list[dict[str, Any]] = []
+        self.after = "0"
+
+    async def post(self, message_id: str = "", **content: Any) -> list[str]:
+        body = {"chat": self.chat, "id": message_id or secrets.token_hex(8), **content}
+        async with self.session.post(f"{self.url}/chat/api/messages", json=body) as answer:
+            assert answer.status == 200, await answer.text()
+            return self._hear(await answer.json())
+
+    async def photo(self, content: bytes, message_id: str = "") -> list[str]:
+        form = aiohttp.FormData()
+        form.add_field("chat", self.chat)
+        form.add_field("id", message_id or secrets.token_hex(8))
+        form.add_field("photo", io.BytesIO(content), filename="photo.jpg", content_type="image/jpeg")
+        async with self.session.post(f"{self.url}/chat/api/messages", data=form) as answer:
+            assert answer.status == 200, await answer.text()
+            return self._hear(await answer.json())
+
+    async def wait(self, seconds: int = 20) -> list[str]:
+        query = {"chat": self.chat, "after": self.after, "wait": str(seconds)}
+        async with self.session.get(f"{self.url}/chat/api/messages", params=query) as answer:
+            assert answer.status == 200
+            return self._hear(await answer.json())
+
+    async def code(self) -> str:
+        async with self.session.get(f"{self.url}/chat/api/outbox", params={"chat": self.chat}) as answer:
+            sent = await answer.json()
+        found = re.search(r"\b\d{6}\b", sent[-1]["text"])
+        assert found
+        return found[0]
+
+    async def register(self, card: bytes) -> list[str]:
+        """Answer everything up to the selfie."""
+        await self.post(text="halo")
+        await self.post(text="setuju")
+        await self.post(text=f"0812{secrets.randbelow(10**8):08}")
+        await self.post(text=await self.code())
+        await self.photo(card)
+        for text in ("3171011508900001", "Siti Aminah", "ya", "3171010101990001", "beji depok", "Jl. Melati 5", "sma",
+                     "phk"):  # fmt: skip
+            await self.post(text=text)
+        return await self.post(text="1")
+
+    def _hear(self, answer: dict[str, Any]) -> list[str]:
+        self.last = answer["messages"]
+        if self.last:
+            self.after = self.last[-1]["id"]
+        return [message["key"] for message in self.last]
+
+    @property
+    def step(self) -> str:
+        step: str = self.last[-1]["step"]
+        return step
