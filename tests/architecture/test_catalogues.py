@@ -54,6 +54,6 @@ def test_a_language_is_complete_with_the_same_placeholders(language: str) -> Non
 
 
 def test_labels_fit_a_small_screen() -> None:
-    labels = [key for key in MADE | {"registration.summary_join", "registration.consent_agree"}]
+    labels = MADE | {"registration.summary_join", "registration.consent_agree"}
     too_long = [key for key in labels for language in i18n.LANGUAGES if len(i18n.text(language, key)) > 28]
     assert too_long == []

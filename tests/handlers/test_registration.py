@@ -7,7 +7,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain.ports import FaceFacts
 from handlers import i18n
-from handlers.conversation import Contact, Photo
+from handlers.conversation import Contact, Inbound, Photo
 from handlers.engine import Engine
 from models.conversation import Consent, Conversation, HelpRequest
 from models.enums import Channel, PhotoKind
@@ -59,7 +59,8 @@ bot:   home.menu
 async def test_a_whole_registration_reads_like_this(db: BaseDBAsyncClient) -> None:
     async with engine_on(db) as engine:
         person = Person(engine, "a")
-        heard = []
+        heard: list[str] = []
+        keys: list[str] = []
         for line in TRANSCRIPT.strip().splitlines():
             who, _, what = line.partition(":")
             what = what.strip()
@@ -249,9 +250,7 @@ async def test_a_repeated_message_is_answered_once(db: BaseDBAsyncClient) -> Non
         assert await PersonRow.all().count() == 1
 
 
-def _joining(person: Person):  # type: ignore[no-untyped-def]
-    from handlers.conversation import Inbound  # noqa: PLC0415
-
+def _joining(person: Person) -> Inbound:
     return Inbound(channel=person.channel, address=person.address, external_id="join-once", text="ya")
 
 
