@@ -1,6 +1,7 @@
 """The registration conversation, as it reads."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -92,7 +93,7 @@ async def test_a_whole_registration_reads_like_this(db: BaseDBAsyncClient) -> No
         assert row.phone == "+628123456789"
         entry = await Entry.get()
         assert entry.ticket.startswith("G1-")
-        assert await Consent.all().order_by("id").values_list("subject", flat=True) == ["registration", "declaration"]
+        assert [consent.subject for consent in await Consent.all().order_by("id")] == ["registration", "declaration"]
 
 
 async def test_status_after_coming_back_days_later(db: BaseDBAsyncClient) -> None:
@@ -165,7 +166,7 @@ async def test_a_wrong_answer_is_refused_in_words_and_the_person_stays(
     ],
     ids=str,
 )
-async def test_what_no_step_takes_is_answered_kindly(db: BaseDBAsyncClient, content: dict[str, object]) -> None:
+async def test_what_no_step_takes_is_answered_kindly(db: BaseDBAsyncClient, content: dict[str, Any]) -> None:
     async with engine_on(db) as engine:
         for step in ("registration.language", "registration.name", "registration.education", "home.menu"):
             person = await Person(engine, step).reach(step, phone=f"0812{abs(hash(step)) % 10**8:08}")
@@ -397,7 +398,7 @@ async def test_the_words_of_every_step_on_every_channel_in_every_language(db: Ba
     from bot.channels.terminal import layout as terminal_layout  # noqa: PLC0415
     from handlers.flows import STEPS  # noqa: PLC0415
 
-    drawn = set()
+    drawn: set[tuple[str, str, str]] = set()
     async with engine_on(db) as engine:
         for channel in (Channel.BROWSER, Channel.TELEGRAM):
             person = Person(engine, f"42{len(drawn)}", channel)

@@ -31,7 +31,7 @@ class TelegramPeer:
     async def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
         """Wait for something to be true of what was sent."""
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - conditions are about what was sent, of any kind
                 await asyncio.sleep(0.02)
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
