@@ -3,9 +3,11 @@ touches the web process. It starts with the first photo, ends with its parent, a
 """
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import resource
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ from domain.ports import Comparison, PhotoError, Prepared
 
 if TYPE_CHECKING:
     from bot.gateways.faces.opencv import OpenCvFaces
+
+log = logging.getLogger(__name__)
 
 SECONDS = 20.0
 MEMORY = 2 * 1024**3
@@ -53,10 +57,14 @@ class FacePool:
     """domain.ports.Faces in a process of its own."""
 
     def __init__(self, folder: Path | None = None, workers: int = 1) -> None:
-        self._pool = ProcessPool(
-            max_workers=workers,
+        self._folder, self._workers = folder, workers
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._workers,
             initializer=_start,
-            initargs=(folder, os.getpid()),
+            initargs=(self._folder, os.getpid()),
             context=multiprocessing.get_context("spawn"),
         )
 
@@ -71,15 +79,25 @@ class FacePool:
         return found
 
     async def _call(self, function: Any, *args: bytes) -> Any:
-        future = self._pool.schedule(function, args=args, timeout=SECONDS)
         try:
-            found = await asyncio.wrap_future(future)
+            found = await self._in_process(function, args)
         except (TimeoutError, ProcessExpired, MemoryError):
             # A picture that kills or hangs its reader is refused like any other broken one.
             raise PhotoError("photo.broken") from None
         if isinstance(found, str):
             raise PhotoError(found)
         return found
+
+    async def _in_process(self, function: Any, args: tuple[bytes, ...]) -> Any:
+        pool = self._pool
+        if pool.active:
+            try:
+                return await asyncio.wrap_future(pool.schedule(function, args=args, timeout=SECONDS))
+            except BrokenProcessPool:
+                log.warning("the photo process ended while idle")
+        if self._pool is pool:  # pebble gives a pool up whose worker ended between two pictures
+            self._pool = self._new_pool()
+        return await asyncio.wrap_future(self._pool.schedule(function, args=args, timeout=SECONDS))
 
     def close(self) -> None:
         """End the process now; work that is under way stays pending in the database."""
