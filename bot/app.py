@@ -1,6 +1,7 @@
 """Wiring: the one place that puts database, engine, channels, delivery and tasks together."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -129,6 +130,9 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         try:
             server = web.TCPSite(runner, settings.host, settings.port)
             await server.start()
+            # What is loaded by now stays: the collector need not walk it again and again under load.
+            gc.collect()
+            gc.freeze()
             log.info("browser chat: http://%s:%d", settings.host, settings.port)
             if ready:
                 ready.set()
