@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 15.0
 FLUSH_SECONDS = 0.02
+CALL_SECONDS = 20.0  # a call to a platform lasts no longer
+NO_SENDER_SECONDS = 300.0
 KNOWN_ADDRESSES = 10_000
 
 
@@ -32,7 +34,7 @@ class Delivery:
         self._tables = TurnTables(db)
         self._senders = senders
         self._clock = clock
-        self._queues: dict[str, deque[Outgoing]] = {}
+        self._queues: dict[str, deque[tuple[Outgoing, float]]] = {}
         self._started: asyncio.Queue[str] = asyncio.Queue()
         self._settled: list[tuple[int, str, str | None, str | None]] = []
         self._flush = asyncio.Event()
@@ -44,14 +46,15 @@ class Delivery:
 
     def post(self, messages: Sequence[Outgoing]) -> None:
         """Deliver committed messages; returns at once."""
+        deadline = asyncio.get_running_loop().time() + LEASE.total_seconds()
         for message in messages:
             row = message.row
             if row.status == OutboxStatus.ATTEMPTING:
                 key = f"{row.channel}:{row.address_id or message.body.to}"
                 if key in self._queues:
-                    self._queues[key].append(message)
+                    self._queues[key].append((message, deadline))
                 else:
-                    self._queues[key] = deque([message])
+                    self._queues[key] = deque([(message, deadline)])
                     self._started.put_nowait(key)
             elif row.status == OutboxStatus.SENT:
                 for reader in self._readers.get(row.address_id, ()):
@@ -86,42 +89,51 @@ class Delivery:
 
     async def _drain(self, key: str) -> None:
         queue = self._queues[key]
+        later: float | None = None  # once one has to wait, those behind it wait too: their order is part of the talk
         while queue:
+            message, deadline = queue[0]
             try:
-                await self._send(queue[0])
+                if later is None:
+                    later = await self._send(message, deadline)
+                if later is not None:
+                    await self._postpone(message, later)
             except Exception as error:
-                log.error("message %d not delivered: %s", queue[0].row.id, type(error).__name__)
+                log.error("message %d not delivered: %s", message.row.id, type(error).__name__)
             queue.popleft()
         del self._queues[key]
 
-    async def _send(self, message: Outgoing) -> None:
+    async def _send(self, message: Outgoing, deadline: float) -> float | None:
+        """Send one message within its lease; gives the seconds after which it is to be tried again, None when done."""
         row = message.row
         sender = self._senders.get(Channel(row.channel))
         if sender is None:
-            await self._tables.postpone(self._db, row.id, self._clock() + timedelta(minutes=5))
-            return
+            return NO_SENDER_SECONDS
         to = message.body.to or await self._address(row.address_id)
         rendered = message.render()
         loop = asyncio.get_running_loop()
+        wait = 0.0
         while True:
+            wait = max(wait, self._paused_until.get(row.channel, 0.0) - loop.time())
+            if loop.time() + wait > deadline - CALL_SECONDS:  # the lease would run out: another could send it as well
+                return wait
+            await asyncio.sleep(wait)
             row.attempts += 1
-            await asyncio.sleep(max(0.0, self._paused_until.get(row.channel, 0.0) - loop.time()))
-            match await sender.send(to, rendered):
-                case Sent(provider_id):
-                    self._settle(message, OutboxStatus.SENT, provider_id or None, None)
-                    return
-                case SendError() as error:
-                    if error.trouble == Trouble.BUSY:  # counts for everything this sender sends
-                        self._paused_until[row.channel] = loop.time() + error.retry_after
-                    match what_next(error, row.attempts):
-                        case Retry(seconds) if seconds <= LEASE.total_seconds() / 4:
-                            await asyncio.sleep(seconds)
-                        case Retry(seconds):
-                            await self._tables.postpone(self._db, row.id, self._clock() + timedelta(seconds=seconds))
-                            return
-                        case GiveUp():
-                            await self._failed(message, error)
-                            return
+            result = await sender.send(to, rendered)
+            if isinstance(result, Sent):
+                self._settle(message, OutboxStatus.SENT, result.provider_id or None, None)
+                return None
+            if result.trouble == Trouble.BUSY:  # counts for everything this sender sends
+                self._paused_until[row.channel] = loop.time() + result.retry_after
+            match what_next(result, row.attempts):
+                case Retry(seconds):
+                    wait = seconds
+                case GiveUp():
+                    await self._failed(message, result)
+                    return None
+
+    async def _postpone(self, message: Outgoing, seconds: float) -> None:
+        until = self._clock() + timedelta(seconds=seconds)
+        await self._tables.postpone(self._db, message.row.id, message.row.attempts, until)
 
     async def _failed(self, message: Outgoing, error: SendError) -> None:
         row = message.row

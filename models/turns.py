@@ -313,7 +313,7 @@ class TurnTables:
         """Claim messages that nobody attempts any more: queued ones, and those whose lease ran out in a crash."""
         mark = self._mark
         rows = await db.execute_query_dict(
-            f"UPDATE outbox SET status = {mark}1, lease_until = {mark}2, attempts = attempts + 1 WHERE id IN "  # noqa: S608
+            f"UPDATE outbox SET status = {mark}1, lease_until = {mark}2 WHERE id IN "  # noqa: S608
             f"(SELECT id FROM outbox WHERE status IN ('{OutboxStatus.QUEUED}', '{OutboxStatus.ATTEMPTING}') "
             f"AND (lease_until IS NULL OR lease_until < {mark}3) ORDER BY id LIMIT {mark}4"
             + (" FOR UPDATE SKIP LOCKED" if self._postgres else "")
@@ -334,13 +334,13 @@ class TurnTables:
             [[status, provider, error, moment, row_id] for row_id, status, provider, error in rows],
         )
 
-    async def postpone(self, db: BaseDBAsyncClient, row_id: int, until: datetime) -> None:
+    async def postpone(self, db: BaseDBAsyncClient, row_id: int, attempts: int, until: datetime) -> None:
         """Let a message be attempted again from ``until`` on."""
         mark = self._mark
         await db.execute_many(
-            f"UPDATE outbox SET status = '{OutboxStatus.QUEUED}', lease_until = {mark}1 WHERE id = {mark}2 "  # noqa: S608
-            f"AND status = '{OutboxStatus.ATTEMPTING}'",
-            [[self.moment(until), row_id]],
+            f"UPDATE outbox SET status = '{OutboxStatus.QUEUED}', lease_until = {mark}1, attempts = {mark}2 "  # noqa: S608
+            f"WHERE id = {mark}3 AND status = '{OutboxStatus.ATTEMPTING}'",
+            [[self.moment(until), attempts, row_id]],
         )
 
 

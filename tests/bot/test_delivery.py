@@ -1,0 +1,101 @@
+"""Delivery: order, pauses, leases and giving up, with a sender that does what it is told."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from bot.channel import GiveUp, Retry, SendError, Sent, Trouble, what_next
+from bot.delivery import Delivery
+from handlers.conversation import Inbound
+from handlers.engine import LEASE, Engine, outgoing
+from handlers.i18n import Rendered
+from models.enums import Channel
+from models.message import Outbox
+from models.turns import TurnTables
+from tests.handlers.talk import Clock, engine_on
+
+
+class ScriptedSender:
+    """Answers with what stands in the script, then takes everything."""
+
+    def __init__(self, *script: Sent | SendError) -> None:
+        self.script = list(script)
+        self.sent: list[str] = []
+
+    async def send(self, to: str, message: Rendered) -> Sent | SendError:
+        result = self.script.pop(0) if self.script else Sent("id")
+        if isinstance(result, Sent):
+            self.sent.append(f"{to}: {message.text[:20]}")
+        return result
+
+
+@asynccontextmanager
+async def delivering(db: BaseDBAsyncClient, sender: ScriptedSender, clock: Clock) -> AsyncIterator[Delivery]:
+    delivery = Delivery(db, {Channel.TELEGRAM: sender}, clock)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(delivery.run())
+        yield delivery
+        running.cancel()
+
+
+async def two_messages(engine: Engine, delivery: Delivery) -> None:
+    for number, text in enumerate(("halo", "bantuan")):
+        inbound = Inbound(channel=Channel.TELEGRAM, address="77", external_id=str(number), text=text)
+        delivery.post((await engine.take_turn(inbound)).replies)
+
+
+async def statuses(expected: list[str]) -> None:
+    async with asyncio.timeout(10):
+        while [row.status for row in await Outbox.all().order_by("id")] != expected:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def test_messages_of_a_chat_go_out_in_their_order(db: BaseDBAsyncClient) -> None:
+    clock, sender = Clock(), ScriptedSender(SendError(Trouble.BUSY, "429", 0.2))
+    async with engine_on(db, clock) as engine, delivering(db, sender, clock) as delivery:
+        await two_messages(engine, delivery)
+        await statuses(["sent", "sent"])
+    assert [line[:10] for line in sender.sent] == ["77: Halo! ", "77: ❓ Anda"]
+
+
+async def test_a_long_pause_postpones_all_that_wait_and_none_is_sent_twice(db: BaseDBAsyncClient) -> None:
+    clock, sender = Clock(), ScriptedSender(SendError(Trouble.BUSY, "429", 300))
+    async with engine_on(db, clock) as engine, delivering(db, sender, clock) as delivery:
+        await two_messages(engine, delivery)
+        await statuses(["queued", "queued"])
+        tables = TurnTables(db)
+        assert await tables.stranded(db, clock(), LEASE, 10) == []
+        clock.forward(seconds=301)
+        delivery._paused_until.clear()
+        rows = await tables.stranded(db, clock(), LEASE, 10)
+        assert await tables.stranded(db, clock(), LEASE, 10) == []
+        delivery.post([outgoing(row) for row in rows])
+        await statuses(["sent", "sent"])
+    assert len(sender.sent) == 2
+
+
+async def test_an_unreachable_chat_is_noted_and_no_more_is_tried(db: BaseDBAsyncClient) -> None:
+    clock, sender = Clock(), ScriptedSender(SendError(Trouble.UNREACHABLE, "403"))
+    async with engine_on(db, clock) as engine, delivering(db, sender, clock) as delivery:
+        await two_messages(engine, delivery)
+        await statuses(["failed", "sent"])
+    rows = await db.execute_query_dict("SELECT error FROM outbox ORDER BY id")
+    assert [row["error"] for row in rows] == ["403", None]
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "move"),
+    [
+        (SendError(Trouble.BUSY, "429", 7), 99, Retry(7)),
+        (SendError(Trouble.BUSY, "429", 0), 1, Retry(1)),
+        (SendError(Trouble.FAULT, "network"), 1, Retry(2)),
+        (SendError(Trouble.FAULT, "network"), 6, GiveUp()),
+        (SendError(Trouble.UNREACHABLE, "403"), 1, GiveUp()),
+        (SendError(Trouble.INVALID, "400"), 1, GiveUp()),
+    ],
+)
+def test_what_next(error: SendError, attempts: int, move: Retry | GiveUp) -> None:
+    assert what_next(error, attempts) == move
