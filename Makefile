@@ -2,13 +2,16 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run chat test check format bench-turns lock messages clean
+.PHONY: run doctor chat test check format bench-turns lock messages clean
 
 run: .venv/run  ## set up and serve the bot with the browser chat on http://127.0.0.1:8080
 	$(BIN)/gelombang serve --prepare
 
 chat: .venv/run  ## the same conversation in this terminal
 	$(BIN)/gelombang chat --prepare
+
+doctor: .venv/run  ## what is configured, what is missing, what would not work
+	$(BIN)/gelombang doctor
 
 test: .venv/dev  ## all tests (PostgreSQL and Chromium are used where they are found)
 	timeout 900 $(BIN)/python -m pytest

@@ -26,8 +26,9 @@ from domain import clock
 from domain.programme import DEFAULT, Programme, load
 from domain.registration import regions
 from handlers import i18n
-from handlers.conversation import Inbound
+from handlers.conversation import Inbound, Photo
 from handlers.engine import Engine, Outgoing, TurnResult, address_lookup, outgoing
+from handlers.flows import STEPS
 from models import crypto
 from models.database import database
 from models.enums import Channel
@@ -55,6 +56,13 @@ class App:
             self.delivery.post(result.replies)
         return result
 
+    async def keep_photo(self, channel: Channel, chat: str, content: bytes) -> Photo | None:
+        """Look at a photo and keep it; None where the chat's step asks for none, so that nothing is kept unasked."""
+        step = await self.engine.tables.step_at(self.db, address_lookup(channel, chat))
+        if step is None or "photo" not in STEPS[step][1].accepts:
+            return None
+        return await self.photos.keep(content)
+
     async def mailbox(self, channel: Channel, chat: str, after: int) -> tuple[int | None, list[Outgoing]]:
         """Messages of a chat with an id above ``after``."""
         lookup = address_lookup(channel, chat)
@@ -70,7 +78,7 @@ class App:
         """What the browser chat and the terminal need."""
         return Desk(
             receive=self.receive,
-            keep_photo=self.photos.keep,
+            keep_photo=self.keep_photo,
             replay=self.engine.replay,
             mailbox=self.mailbox,
             new_mail=self.delivery.new_mail,
@@ -125,7 +133,9 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
         browser.BrowserChat(app.desk()).add_routes(site)
         if telegram:
             site.router.add_post("/webhooks/telegram", webserver.guarded(telegram.webhook(app.receive)))
-        runner = web.AppRunner(site, access_log=None, handle_signals=False, shutdown_timeout=3)
+        runner = web.AppRunner(
+            site, access_log=None, handle_signals=False, shutdown_timeout=3, logger=webserver.quiet_logger()
+        )
         await runner.setup()
         try:
             server = web.TCPSite(runner, settings.host, settings.port)

@@ -19,7 +19,7 @@ class Desk:
     """What a channel that people read from needs of the rest: take a message, look at a photo, and read mailboxes."""
 
     receive: Receive
-    keep_photo: Callable[[bytes], Awaitable[Photo]]
+    keep_photo: Callable[[Channel, str, bytes], Awaitable[Photo | None]]
     replay: Callable[[Channel, str], Awaitable[TurnResult | None]]
     mailbox: Callable[[Channel, str, int], Awaitable[tuple[int | None, list[Outgoing]]]]
     new_mail: Callable[[int, float], Awaitable[None]]

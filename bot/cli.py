@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import hashlib
 import logging
 import sys
 from collections.abc import Callable, Coroutine
@@ -114,7 +115,8 @@ def _chat(settings: Settings, options: argparse.Namespace) -> int:
 
     async def talk() -> int:
         async with running(settings) as app:
-            return await chat(app.desk(), options.name)
+            mark = settings.key_file.with_name(f"chat-{hashlib.sha256(options.name.encode()).hexdigest()[:12]}")
+            return await chat(app.desk(), options.name, mark)
 
     _prepare(settings, options)
     return asyncio.run(talk())

@@ -2,14 +2,27 @@
 
 import base64
 import os
+import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.crypto import Keyring, KeyringError
+
+
+def _matching(pattern: str, words: str) -> Callable[[SecretStr], SecretStr]:
+    """A validator that never quotes the secret."""
+
+    def check(value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not re.fullmatch(pattern, value.get_secret_value(), re.ASCII):
+            raise ValueError(f"must be {words}")
+        return value
+
+    return check
 
 
 class Settings(BaseSettings):
@@ -26,10 +39,14 @@ class Settings(BaseSettings):
     key_file: Path = Path("var/keys")
     media_dir: Path = Path("var/media")
     programme: Path | None = None
-    telegram_token: SecretStr = SecretStr("")
+    telegram_token: Annotated[SecretStr, AfterValidator(_matching(r"\d+:\S+", "a token of BotFather, 123:abc"))] = (
+        SecretStr("")
+    )
     telegram_api_url: str = "https://api.telegram.org"
     telegram_mode: Literal["polling", "webhook"] = "polling"
-    telegram_secret: SecretStr = SecretStr("")
+    telegram_secret: Annotated[SecretStr, AfterValidator(_matching(r"[\w-]{1,256}", "1-256 of A-Z a-z 0-9 _ -"))] = (
+        SecretStr("")
+    )
     telegram_reply_in_webhook: bool = False
     face_models: Path | None = None
     photo_workers: int = Field(1, ge=1, le=64)

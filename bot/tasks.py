@@ -111,7 +111,7 @@ class Photos:
     async def _outcome(self, task: PhotoTask) -> PhotoOutcome:
         kind = PhotoKind(task.kind)
         if task.attempts > MAX_ATTEMPTS:
-            return PhotoOutcome(kind, error="photo.unavailable")
+            return PhotoOutcome(kind, error="photo.unavailable", card_photo=task.card_photo_id or "")
         try:
             photo = await self._photo(task)
             if kind == PhotoKind.CARD:
@@ -121,9 +121,9 @@ class Photos:
             card, selfie = await self._media.load(task.card_photo_id), await self._media.load(photo.id)
             comparison = await self._faces.compare(card, selfie)
         except (PhotoError, DomainError) as error:
-            return PhotoOutcome(kind, error=error.code)
+            return PhotoOutcome(kind, error=error.code, card_photo=task.card_photo_id or "")
         verdict = await actions.record_face_check(task, comparison, self._programme.face, self._clock())
-        return PhotoOutcome(kind, photo, verdict=verdict.value)
+        return PhotoOutcome(kind, photo, verdict=verdict.value, card_photo=task.card_photo_id)
 
     async def _photo(self, task: PhotoTask) -> Photo:
         if task.photo_id is not None:

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +19,20 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(self), geolocation=(self), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+# What a broken or broken-off request body raises, beside aiohttp's own answers.
+UNREADABLE = (
+    ValueError,
+    AssertionError,
+    LookupError,
+    RecursionError,
+    EOFError,
+    ConnectionError,
+    ClientPayloadError,
+    HttpProcessingError,
+    web.RequestPayloadError,
+    web.HTTPException,
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,6 +51,19 @@ def guarded(handler: Handler) -> Handler:
             return web.Response(status=500, body=body, content_type="application/json")
 
     return handle
+
+
+def quiet_logger() -> logging.Logger:
+    """A logger for aiohttp's server: that something failed, without the request line, which may hold secrets."""
+
+    def strip(record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else "error"
+        record.msg, record.args, record.exc_info = f"a request could not be handled: {kind}", (), None
+        return True
+
+    logger = logging.getLogger("bot.http")
+    logger.filters[:] = [strip]
+    return logger
 
 
 async def _health(request: web.Request) -> web.Response:

@@ -38,12 +38,15 @@ class Contact(msgspec.Struct, frozen=True):
 
 
 class PhotoOutcome(msgspec.Struct, frozen=True):
-    """What the photo task found; ``error`` is a message key. ``verdict`` is a FaceVerdict, empty without comparison."""
+    """What the photo task found; ``error`` is a message key. ``verdict`` is a FaceVerdict, empty without comparison;
+    ``card_photo`` is the card the selfie was compared with.
+    """
 
     kind: PhotoKind
     photo: Photo | None = None
     error: str = ""
     verdict: str = ""
+    card_photo: str = ""
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +163,8 @@ class Step:
     ``prompt`` draws the screen and ``answer`` takes the reply: both synchronous, without I/O. ``answer`` raises
     DomainError to refuse; the person reads its code and stays. ``fills`` are the draft's fields this step answers:
     a step whose fields are filled is passed over. ``needs`` is said when something else than ``accepts`` arrives.
-    An answer to a ``final`` step is not taken back by going back.
+    An answer to a ``final`` step is not taken back by going back. ``inner`` are draft fields that open a screen inside
+    the step, which going back closes first. ``match_parts``: a part of a button's label stands for the button.
     """
 
     name: str
@@ -170,6 +174,8 @@ class Step:
     fills: tuple[str, ...] = ()
     needs: str = "common.need_text"
     final: bool = False
+    inner: tuple[str, ...] = ()
+    match_parts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +202,8 @@ class Flow:
 
     def back(self, turn: Turn, step: Step) -> Go:
         """To the step answered before this one, its answer taken out; refused where nothing can be taken back."""
+        if any(name in turn.draft for name in step.inner):
+            return Go(step.name, {name: value for name, value in turn.draft.items() if name not in step.inner})
         for earlier in reversed(self.steps[: self.steps.index(step)]):
             if all(name in turn.draft for name in earlier.fills):
                 if earlier.final:

@@ -24,6 +24,7 @@ from handlers.conversation import (
     Choice,
     Direct,
     Done,
+    Draft,
     Go,
     Inbound,
     Outcome,
@@ -31,6 +32,7 @@ from handlers.conversation import (
     Resume,
     Say,
     Stay,
+    Step,
     Turn,
 )
 from handlers.flows import FIRST_STEP, STEPS
@@ -46,6 +48,7 @@ GATHER_SECONDS = 0.004
 MAX_TEXT = 1000
 LEASE = timedelta(seconds=60)
 # Messages on these channels are fetched by the reader; the row in the database is the delivery.
+SHOWN = "_shown"
 PULLED = frozenset({Channel.BROWSER, Channel.TERMINAL})
 SENT, ATTEMPTING = OutboxStatus.SENT.value, OutboxStatus.ATTEMPTING.value
 
@@ -317,8 +320,9 @@ class _Work:
         else:
             row.draft = row.draft if outcome.draft is None else outcome.draft
             row.language = outcome.language or row.language
-        if row.version == 0 and again:
-            row.version = 1
+        if isinstance(outcome, Stay) and again:
+            row.version += 1  # drawn anew: a button of the message before, or a second tap, is an old one
+        row.draft = _with_shown(row.draft, None if again else replies)
         if ticket.inbound.channel != Channel.INTERNAL:
             row.last_address_id = seat.address_id
         if again:
@@ -370,6 +374,14 @@ class _Work:
             await tables.record_failure(self._db, ticket.inbound_id, step, _where(error), body, self._now)
 
 
+def _with_shown(draft: Draft, replies: list[Reply] | None) -> Draft:
+    """The draft with the buttons of a message that is not the step's own screen, so that "1" or "ya" means them."""
+    said = [reply for reply in replies or () if isinstance(reply, Say)]
+    if said and said[-1].choices:
+        return {**draft, SHOWN: msgspec.to_builtins(said[-1].choices)}
+    return {name: value for name, value in draft.items() if name != SHOWN} if SHOWN in draft else draft
+
+
 def lookup(inbound: Inbound) -> bytes:
     """The blind index an address is found by."""
     if inbound.channel == Channel.INTERNAL:
@@ -394,17 +406,24 @@ def decide(turn: Turn, version: int) -> Outcome:
         return Stay(again=True)
     if inbound.text is not None and len(inbound.text) > MAX_TEXT:
         raise DomainError("common.too_long", limit=MAX_TEXT)
-    if (name := keywords.keyword(turn)) and (outcome := keywords.answer(name, turn, flow, step)):
+    name, meant = keywords.keyword(turn), _meant(turn, step)
+    if meant is not None and (name is None or name == "language"):  # "bahasa" may be an answer: foreign languages
+        turn, name = keywords.with_choice(turn, meant), meant[1:] if meant.startswith("!") else None
+    if name and (outcome := keywords.answer(name, turn, flow, step)):
         return outcome
-    if inbound.text is not None and inbound.choice is None:
-        choices = step.prompt(turn).choices
-        if choices and (matched := keywords.match_choice(inbound.text, choices, turn.language)):
-            turn = keywords.with_choice(turn, matched)
-            if matched.startswith("!") and (outcome := keywords.answer(matched[1:], turn, flow, step)):
-                return outcome
     if _kind(turn.inbound) not in step.accepts:
         raise DomainError(inbound.problem if inbound.problem and "photo" in step.accepts else step.needs)
     return step.answer(turn)
+
+
+def _meant(turn: Turn, step: Step) -> str | None:
+    """The button that typed words stand for: of the message shown last, which may be a help text, else of the step."""
+    text = turn.inbound.text
+    if text is None or turn.inbound.choice is not None:
+        return None
+    shown = turn.draft.get(SHOWN)
+    choices = msgspec.convert(shown, tuple[Choice, ...]) if shown else step.prompt(turn).choices
+    return keywords.match_choice(text, choices, turn.language, parts=step.match_parts) if choices else None
 
 
 def _is_stale(choice: str | None, version: int) -> bool:

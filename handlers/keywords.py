@@ -13,11 +13,14 @@ from models.conversation import Conversation
 
 _WORDS = {
     "help": "bantuan bantu help tolong menu",
-    "language": "bahasa language english inggris indonesia",
+    "language": "bahasa language",
+    "language_en": "english inggris",
+    "language_id": "indonesia|bahasa indonesia",
     "back": "kembali back balik mundur",
     "restart": "ulang ulangi restart|mulai ulang|ulang dari awal|start again|start over",
     "stop": "berhenti stop",
-    "start": "mulai start lanjut lanjutkan resume continue",
+    "start": "mulai start",
+    "resume": "lanjut lanjutkan resume continue",
     "person": "petugas operator admin agent|bicara dengan petugas|talk to a person",
     "privacy": "privasi privacy",
     "status": "status",
@@ -31,7 +34,9 @@ def _spread(words: str) -> list[str]:
 
 KEYWORDS = {word: name for name, words in _WORDS.items() for word in _spread(words)}
 AFFIRMATIVE = frozenset(["ya", "y", "iya", "yes", "ok", "oke", "okay", "setuju", "agree", "benar", "betul"])
-AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join"})
+AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join", "!restart_yes"})
+NEGATIONS = frozenset(["tidak", "belum", "bukan", "never", "no", "not"])
+FILLERS = frozenset(["saya", "sudah", "tamat", "lulus", "lulusan", "punya", "i", "am", "have"])
 _NOT_WORD = re.compile(r"[^\w\s]+")
 
 
@@ -49,12 +54,16 @@ def keyword(turn: Turn) -> str | None:
         return None
     typed = turn.inbound.text.strip()
     if typed.startswith("/"):
-        typed = typed[1:].split("@")[0].split()[0] if len(typed) > 1 else ""
+        typed = (typed[1:].partition("@")[0].split() or [""])[0]
     return KEYWORDS.get(normal(typed))
 
 
-def match_choice(typed: str, choices: tuple[Choice, ...], language: str) -> str | None:
-    """The button that a typed answer means: its number, its label, a part of only one label, or a plain yes."""
+def match_choice(typed: str, choices: tuple[Choice, ...], language: str, *, parts: bool = True) -> str | None:
+    """The button that a typed answer means: its number, its label, whole words of only one label, or a plain yes.
+
+    A label that says no ("Belum pernah bekerja") is meant only by an answer that says no as well. ``parts=False``
+    leaves out the words, where the answer itself may look like a part of a label (dates, places).
+    """
     words = normal(typed)
     if not words:
         return None
@@ -65,10 +74,17 @@ def match_choice(typed: str, choices: tuple[Choice, ...], language: str) -> str 
     for choice_id, label in labels.items():
         if words == label:
             return choice_id
-    if words in AFFIRMATIVE:
-        return next((choice_id for choice_id in labels if choice_id in AFFIRMATIVE_CHOICES), None)
-    parts = [choice_id for choice_id, label in labels.items() if len(words) >= 3 and words in label]
-    return parts[0] if len(parts) == 1 else None
+    if words in AFFIRMATIVE and (yes := [choice_id for choice_id in labels if choice_id in AFFIRMATIVE_CHOICES]):
+        return yes[0]
+    meant = frozenset(words.split()) - FILLERS
+    if not parts or not meant:
+        return None
+    found = [
+        choice_id
+        for choice_id, label in labels.items()
+        if meant <= (known := frozenset(label.split())) and not (known & NEGATIONS) - meant
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def answer(name: str, turn: Turn, flow: Flow, step: Step) -> Outcome | None:
@@ -78,7 +94,7 @@ def answer(name: str, turn: Turn, flow: Flow, step: Step) -> Outcome | None:
 
 
 def _resume(key: str) -> Choice:
-    return Choice("!start", key)
+    return Choice("!resume", key)
 
 
 def _help(turn: Turn, flow: Flow, step: Step) -> Outcome:
@@ -92,6 +108,18 @@ def _status(turn: Turn, flow: Flow, step: Step) -> Outcome:
 def _language(turn: Turn, flow: Flow, step: Step) -> Outcome:
     following = i18n.LANGUAGES[(i18n.LANGUAGES.index(turn.language) + 1) % len(i18n.LANGUAGES)]
     return Stay(again=True, language=following)
+
+
+def _language_en(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    return Stay(again=True, language="en")
+
+
+def _language_id(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    return Stay(again=True, language="id")
+
+
+def _go_on(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    return Stay(again=True)
 
 
 def _back(turn: Turn, flow: Flow, step: Step) -> Outcome:
@@ -124,7 +152,7 @@ def _pause(turn: Turn, reply: Stay, *, paused: bool) -> Act:
 
 
 def _stop(turn: Turn, flow: Flow, step: Step) -> Outcome:
-    stopped = Say("common.stopped", choices=(_resume("common.stopped_resume"),))
+    stopped = Say("common.stopped", choices=(Choice("!start", "common.stopped_resume"),))
     return _pause(turn, Stay((stopped,)), paused=True)
 
 
@@ -149,6 +177,9 @@ _HANDLERS: dict[str, Callable[[Turn, Flow, Step], Outcome]] = {
     "help": _help,
     "status": _status,
     "language": _language,
+    "language_en": _language_en,
+    "language_id": _language_id,
+    "resume": _go_on,
     "back": _back,
     "restart": _restart,
     "restart_yes": _restart_yes,

@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import BodyPartReader, web
 
 from bot.channel import Desk
-from bot.web import SECURITY_HEADERS, guarded
+from bot.web import SECURITY_HEADERS, UNREADABLE, guarded
 from domain.ports import PhotoError
 from handlers.conversation import Contact, Inbound, Photo
 from handlers.engine import Outgoing, TurnUnavailableError
@@ -29,6 +29,7 @@ MAX_UPLOAD = 32 * 1024 * 1024
 MAX_WAIT = 30.0
 PEEK_SECONDS = 2.0
 UPLOADS_AT_ONCE = 8
+UPLOAD_SECONDS = 60
 _OPAQUE = re.compile(r"[\x21-\x7e]{1,128}")
 _JSON = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _CONTENT = ("text", "choice", "contact", "location")
@@ -159,8 +160,7 @@ class BrowserChat:
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
         if request.content_type == "multipart/form-data":
-            async with self._uploads:
-                return await self._post_photo(request)
+            return await self._post_photo(request)
         if request.content_type != "application/json":
             raise ApiError(415, "content_type", "send application/json or multipart/form-data")
         body = await _read(request)
@@ -185,10 +185,14 @@ class BrowserChat:
             return _messages(known.replies)
         kept: Photo | None = None
         try:
-            kept = None if problem else await self._desk.keep_photo(photo)
+            async with self._uploads:
+                kept = None if problem else await self._desk.keep_photo(Channel.BROWSER, chat, photo)
         except PhotoError as error:
             problem = error.code
-        inbound = Inbound(channel=Channel.BROWSER, address=chat, external_id=key, photo=kept, problem=problem)
+        other = None if kept or problem else "photo"  # not asked for: it was not looked at and is not kept
+        inbound = Inbound(
+            channel=Channel.BROWSER, address=chat, external_id=key, photo=kept, problem=problem, other=other
+        )
         return _messages((await self._desk.receive(inbound)).replies)
 
     async def _poll(self, request: web.Request) -> web.StreamResponse:
@@ -237,7 +241,7 @@ async def _read(request: web.Request) -> bytes:
         body = await request.content.read(MAX_JSON + 1)
         while len(body) <= MAX_JSON and not request.content.at_eof():
             body += await request.content.read(MAX_JSON + 1 - len(body))
-    except (ConnectionError, ValueError):
+    except UNREADABLE:
         raise ApiError(400, "malformed", "the body could not be read") from None
     if len(body) > MAX_JSON:
         raise ApiError(413, "too_large", f"a message has at most {MAX_JSON} bytes")
@@ -251,23 +255,26 @@ async def _form(request: web.Request) -> tuple[dict[str, str], bytes | None, str
     problem: str | None = None
     read = 0
     try:
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader) or part.name not in {"chat", "id", "photo", *_CONTENT}:
-                raise ApiError(400, "malformed", "unknown part in the form")
-            content = bytearray()
-            while chunk := await part.read_chunk(64 * 1024):
-                read += len(chunk)
-                if read > MAX_UPLOAD:
-                    raise ApiError(413, "too_large", f"a photo has at most {MAX_PHOTO} bytes")
-                if len(content) <= MAX_PHOTO:
-                    content += chunk
-            if part.name == "photo":
-                photo = content
-                problem = "photo.too_big" if len(content) > MAX_PHOTO else None
-            elif len(content) > MAX_JSON:
-                raise ApiError(413, "too_large", f"a field has at most {MAX_JSON} bytes")
-            else:
-                fields[part.name] = content.decode()
-    except (ValueError, AssertionError, LookupError, web.HTTPException):
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            async for part in await request.multipart():
+                if not isinstance(part, BodyPartReader) or part.name not in {"chat", "id", "photo", *_CONTENT}:
+                    raise ApiError(400, "malformed", "unknown part in the form")
+                content = bytearray()
+                while chunk := await part.read_chunk(64 * 1024):
+                    read += len(chunk)
+                    if read > MAX_UPLOAD:
+                        raise ApiError(413, "too_large", f"a photo has at most {MAX_PHOTO} bytes")
+                    if len(content) <= MAX_PHOTO:
+                        content += chunk
+                if part.name == "photo":
+                    photo = content
+                    problem = "photo.too_big" if len(content) > MAX_PHOTO else None
+                elif len(content) > MAX_JSON:
+                    raise ApiError(413, "too_large", f"a field has at most {MAX_JSON} bytes")
+                else:
+                    fields[part.name] = content.decode()
+    except TimeoutError:
+        raise ApiError(408, "too_slow", f"a form is sent within {UPLOAD_SECONDS} seconds") from None
+    except UNREADABLE:
         raise ApiError(400, "malformed", "the form could not be read") from None
     return fields, None if photo is None else bytes(photo), problem

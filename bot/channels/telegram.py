@@ -16,11 +16,12 @@ import msgspec
 from aiohttp import web
 
 from bot.channel import Receive, SendError, Sent, Trouble
+from bot.web import UNREADABLE
 from domain.ports import PhotoError
 from handlers.conversation import Contact, Inbound, RemotePhoto
 from handlers.engine import TurnResult, TurnUnavailableError
 from handlers.i18n import Rendered
-from models.enums import Channel
+from models.enums import Channel, OutboxStatus
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,13 @@ def parse(update: Update, bot_id: str, *, carries_reply: bool = False) -> Inboun
         chat = press.message.chat if press.message else _Chat(press.from_.id)
         if chat.type != "private":
             return None
-        return Inbound(channel=Channel.TELEGRAM, address=str(chat.id), external_id=external_id, choice=press.data or "")
+        return Inbound(
+            channel=Channel.TELEGRAM,
+            address=str(chat.id),
+            external_id=external_id,
+            choice=press.data or "",
+            carries_reply=carries_reply,
+        )
     if (change := update.my_chat_member) is not None and change.chat.type == "private":
         reachable = change.new_chat_member.status not in {"kicked", "left"}
         return Inbound(
@@ -215,8 +222,8 @@ class TelegramChannel:
     async def _bot(self) -> Any:
         async with self._loading:
             if self._loaded is None:
-                self._loaded = await asyncio.to_thread(_import_bot)
-                self._loaded = self._loaded(self._token, self._api_url)
+                make = await asyncio.to_thread(_import_bot)
+                self._loaded = make(self._token, self._api_url)
         return self._loaded
 
     async def load(self) -> None:
@@ -236,7 +243,7 @@ class TelegramChannel:
                 return web.Response(status=413)
             try:
                 update = _decoder.decode(await request.read())
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:  # msgspec's errors are ValueErrors
                 return web.Response(status=400)
             inbound = self._parse(update)
             if inbound is None:
@@ -256,7 +263,7 @@ class TelegramChannel:
 
     def _in_response(self, result: TurnResult, chat_id: str) -> web.Response:
         chat = [reply for reply in result.replies if reply.row.channel == Channel.TELEGRAM]
-        if len(chat) != 1:
+        if len(chat) != 1 or chat[0].row.status != OutboxStatus.SENT:
             return web.Response()
         params = layout(chat_id, chat[0].render(), self._contact_button)
         body = msgspec.json.encode({"method": "sendMessage", **params})

@@ -33,13 +33,14 @@ def photo_path(line: str) -> Path | None:
     return Path(line.removeprefix("--photo").strip().strip("'\"").replace("\\ ", " ")).expanduser()
 
 
-async def chat(desk: Desk, name: str) -> int:
-    """Talk until the input ends."""
+async def chat(desk: Desk, name: str, mark: Path) -> int:
+    """Talk until the input ends. ``mark`` is a file with the id of the last message shown."""
     # The name is the chat's address on this database: whoever can run the command can read the database anyway.
     address = f"terminal:{name}"
     print(HELP)
-    seen = await _say(desk, address, "/start", 0)
+    seen = await _say(desk, address, "/resume", _marked(mark))
     while True:
+        await asyncio.to_thread(mark.write_text, str(seen))
         print("\n> ", end="", flush=True)
         line = await asyncio.to_thread(sys.stdin.readline)
         if not line or line.strip() == "--quit":
@@ -48,7 +49,21 @@ async def chat(desk: Desk, name: str) -> int:
             seen = await _say(desk, address, line.strip(), seen)
 
 
+def _marked(mark: Path) -> int:
+    return int(mark.read_text()) if mark.exists() else 0
+
+
+async def _unread(desk: Desk, address: str, seen: int) -> int:
+    """Show what came since the last message shown: an answer of staff, a late verdict."""
+    _, messages = await desk.mailbox(Channel.TERMINAL, address, seen)
+    for message in messages:
+        print(layout(message))
+        seen = message.row.id
+    return seen
+
+
 async def _say(desk: Desk, address: str, line: str, seen: int) -> int:
+    seen = await _unread(desk, address, seen)
     inbound = await _inbound(desk, address, line)
     if inbound is None:
         return seen
@@ -66,13 +81,13 @@ async def _inbound(desk: Desk, address: str, line: str) -> Inbound | None:
     if path is None:
         return msgspec.structs.replace(empty, text=line)
     try:
-        photo = await desk.keep_photo(await asyncio.to_thread(path.read_bytes))
+        photo = await desk.keep_photo(Channel.TERMINAL, address, await asyncio.to_thread(path.read_bytes))
     except OSError as error:
         print(f"{path}: {error.strerror}")
         return None
     except PhotoError as error:
         return msgspec.structs.replace(empty, problem=error.code)
-    return msgspec.structs.replace(empty, photo=photo)
+    return msgspec.structs.replace(empty, photo=photo, other=None if photo else "photo")
 
 
 async def _verdict(desk: Desk, address: str, seen: int) -> int:

@@ -12,7 +12,7 @@ NOTICE_VERSION = "1"
 async def record_consent(
     conversation_id: int, subject: str, text: str, language: str, channel: Channel, now: datetime
 ) -> None:
-    """Keep a consent with the version and SHA-256 of the very text that was read (UU PDP 27/2022, article 20-22)."""
+    """Keep a consent with version and SHA-256 of the text that was shown or offered (UU PDP 27/2022, art. 20-22)."""
     await Consent.create(
         conversation_id=conversation_id,
         subject=subject,

@@ -113,10 +113,14 @@ def read_phone(text: str) -> str:
 
     Mobile numbers are 8 followed by 8 to 11 digits (Kominfo numbering plan), written with 0, 62, +62 or neither.
     """
-    number = re.sub(r"[()\s.\-_/,]+", "", clean(text)).removeprefix("+")
+    number = re.sub(r"[()\s.\-_/,]+", "", clean(text))
+    international = number.startswith(("+", "00"))
+    number = number.removeprefix("+").removeprefix("00") if international else number
     if not number.isascii() or not _DIGITS.fullmatch(number):
         raise DomainError("registration.phone_not_digits")
-    for prefix in ("0062", "62", "0"):
+    if international and not number.startswith("62"):  # +852... is Hong Kong, not 0852...
+        raise DomainError("registration.phone_not_mobile")
+    for prefix in ("62", "0"):
         if number.startswith(prefix):
             number = number.removeprefix(prefix).removeprefix("0")
             break

@@ -186,6 +186,14 @@ async def record_face_check(task: PhotoTask, comparison: Comparison, rules: Face
     return verdict
 
 
+async def faces_agree(conversation_id: int, card_photo_id: str, selfie_photo_id: str) -> bool:
+    """Whether these two photos of this conversation were compared and not found to be of different people."""
+    check = await FaceCheck.filter(
+        conversation_id=conversation_id, card_photo_id=card_photo_id, selfie_photo_id=selfie_photo_id
+    ).first()
+    return check is not None and check.verdict in {FaceVerdict.SAME, FaceVerdict.REVIEW}
+
+
 async def photo_facts(photo_id: str) -> FaceFacts:
     """What the detector saw on a stored photo."""
     photo = await Photo.get(id=photo_id)

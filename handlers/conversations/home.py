@@ -52,11 +52,13 @@ async def _join(turn: Turn) -> Done:
 
 
 def _status(turn: Turn) -> Outcome:
+    screen = FLOW.by_name[turn.step].prompt(turn)
+
     async def action() -> Done:
         assert turn.person_id is not None
         found = await waves.last_entry(turn.person_id)
         if found is None:
-            return Stay((Say("home.status_no_wave", choices=_ask_menu(turn).choices),))
+            return Stay((Say("home.status_no_wave", choices=screen.choices),))
         wave, entry = found
         params = {
             "wave": wave.number,
@@ -64,7 +66,7 @@ def _status(turn: Turn) -> Outcome:
             "joined_time": entry.joined_at.isoformat(),
             "closes_time": wave.closes_at.isoformat(),
         }
-        return Stay((Say("home.status", params, _ask_menu(turn).choices),))
+        return Stay((Say("home.status", params, screen.choices),))
 
     return Act(action)
 

@@ -61,6 +61,8 @@ def take_outcome(turn: Turn, on: On) -> Outcome:
     assert outcome is not None
     step = "registration.card_photo" if outcome.kind == PhotoKind.CARD else "registration.selfie"
     waits = turn.step == step
+    if outcome.kind == PhotoKind.SELFIE and outcome.card_photo != turn.draft.get("card_photo"):
+        return Stay()  # compared with a card that was taken back since
     try:
         found = _judge(turn, outcome, on)
     except DomainError as error:

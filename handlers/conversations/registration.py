@@ -12,7 +12,7 @@ from domain.errors import DomainError
 from domain.privacy.actions import record_consent
 from domain.registration import regions, rules
 from domain.registration.actions import Answers, register
-from domain.verification.actions import check_code, prove_phone, start_code
+from domain.verification.actions import check_code, faces_agree, prove_phone, start_code
 from domain.waves import actions as waves
 from handlers import i18n
 from handlers.conversation import (
@@ -38,8 +38,9 @@ NAME = "registration"
 
 
 def _on(turn: Turn, *replies: Say, **answers: object) -> Go:
-    """Keep answers and go to the next open question."""
-    draft = {**turn.draft, **answers}
+    """Keep answers and go to the next open question. A selfie counts only for the card it was compared with."""
+    kept = photos.without(turn.draft, "selfie", "face") if "card_photo" in answers else turn.draft
+    draft = {**kept, **answers}
     return Go(FLOW.next_step(draft), draft, replies)
 
 
@@ -58,13 +59,14 @@ def _today(turn: Turn) -> date:
 
 
 def _ask_language(turn: Turn) -> Say:
-    other = "registration.language_en" if turn.language == "id" else "registration.language_id"
+    english = Choice("!language_en", "registration.language_en")
+    indonesian = Choice("!language_id", "registration.language_id")
     return Say(
         "registration.welcome",
         choices=(
             Choice("agree", "registration.consent_agree"),
             Choice("!privacy", "registration.consent_read"),
-            Choice("!language", other),
+            english if turn.language == "id" else indonesian,
         ),
     )
 
@@ -93,12 +95,15 @@ def _ask_phone(turn: Turn) -> Say:
 
 def _take_phone(turn: Turn) -> Outcome:
     contact = turn.inbound.contact
+    if contact is None and turn.inbound.channel == Channel.TELEGRAM:
+        raise DomainError("registration.phone_use_button")
     if contact is None:
         phone = rules.read_phone(_text(turn))
     elif not contact.phone:
         raise DomainError("registration.phone_not_yours")
     else:
-        phone = rules.read_phone(contact.phone)
+        # A platform gives its numbers in international form, with or without the plus.
+        phone = rules.read_phone(f"+{contact.phone.lstrip('+')}" if contact.proven else contact.phone)
         if contact.proven:
             return _proven(turn, phone)
     return _send_code(turn, Channel.SMS, phone, "registration.phone_code", {**turn.draft, "phone": phone})
@@ -235,11 +240,16 @@ def _ask_region(turn: Turn) -> Say:
     choices = _region_choices(turn)
     if turn.draft.get("region_options"):
         return Say("registration.region_which", choices=choices)
-    return Say("registration.ask_region_likely" if choices else "registration.ask_region", choices=choices)
+    if not choices:
+        return Say("registration.ask_region")
+    likely = msgspec.structs.replace(choices[0], id="yes")
+    return Say("registration.ask_region_likely", choices=(likely,))
 
 
 def _take_region(turn: Turn) -> Outcome:
     code = pressed(turn)
+    if code == "yes":
+        code = turn.draft["nik"][:6]
     if code is None:
         found = regions.find(rules.clean(_text(turn))[:100])
         if not found:
@@ -247,9 +257,10 @@ def _take_region(turn: Turn) -> Outcome:
         if len(found) > 1:
             return Stay(draft={**turn.draft, "region_options": [region.code for region in found]}, again=True)
         code = found[0].code
-    if regions.district(code) is None:
+    region = regions.district(code)
+    if region is None:
         raise DomainError("registration.region_unknown")
-    draft = {**photos.without(turn.draft, "region_options"), "region": code}
+    draft = {**photos.without(turn.draft, "region_options"), "region": region.code}
     return Go(FLOW.next_step(draft), draft)
 
 
@@ -317,6 +328,7 @@ CORRECTABLE = {
     "education": ("education", "in_education"),
     "employment": ("employment",),
     "interest": ("interest",),
+    "phone": ("phone", "phone_ok"),
     "photos": ("card_photo", "selfie", "face"),
 }
 
@@ -324,7 +336,7 @@ CORRECTABLE = {
 def _ask_summary(turn: Turn) -> Say:
     if turn.draft.get("correcting"):
         fields = tuple(Choice(f"fix_{name}", f"registration.fix_{name}") for name in CORRECTABLE)
-        return Say("registration.fix_which", choices=fields)
+        return Say("registration.fix_which", choices=(*fields, Choice("!back", "registration.fix_none")))
     draft = turn.draft
     region = regions.district(draft["region"])
     params = {
@@ -364,6 +376,10 @@ def _take_summary(turn: Turn) -> Outcome:
 async def _register_and_join(turn: Turn) -> Done:
     nik = rules.read_nik(turn.draft["nik"], regions.provinces())
     answers = msgspec.convert({**turn.draft, "sex": nik.sex.value, "warnings": _warnings(turn)}, Answers, strict=False)
+    if answers.kk == answers.nik:
+        raise DomainError("registration.kk_is_nik")
+    if not await faces_agree(turn.conversation_id, turn.draft["card_photo"], turn.draft["selfie"]):
+        return Go("registration.selfie", photos.without(turn.draft, "selfie", "face"))
     declaration = i18n.text(turn.language, "registration.declaration")
     await record_consent(
         turn.conversation_id, "declaration", declaration, turn.language, turn.inbound.channel, turn.now
@@ -401,9 +417,10 @@ FLOW = Flow(
         Step("registration.card_photo", _ask_card, _take_card, _PHOTO, ("card_photo",), needs="photo.need_card"),
         Step("registration.nik", _ask_nik, _take_nik, fills=("nik",), needs="registration.nik_not_digits"),
         Step("registration.name", _ask_name, _take_name, fills=("name",)),
-        Step("registration.birth_date", _ask_birth_date, _take_birth_date, fills=("birth_date",)),
+        Step("registration.birth_date", _ask_birth_date, _take_birth_date, fills=("birth_date",), match_parts=False),
         Step("registration.kk", _ask_kk, _take_kk, fills=("kk",), needs="registration.kk_not_digits"),
-        Step("registration.region", _ask_region, _take_region, fills=("region",)),
+        Step("registration.region", _ask_region, _take_region, fills=("region",), inner=("region_options",),
+             match_parts=False),
         Step("registration.address", _ask_address, _take_address, fills=("address",)),
         Step("registration.education", _ask_education, _take_education, fills=("education", "in_education"),
              needs="common.choose"),
@@ -411,7 +428,7 @@ FLOW = Flow(
              needs="common.choose"),
         Step("registration.interest", _ask_interest, _take_interest, fills=("interest",), needs="common.choose"),
         Step("registration.selfie", _ask_selfie, _take_selfie, _PHOTO, ("selfie",), needs="photo.need_selfie"),
-        Step("registration.summary", _ask_summary, _take_summary, needs="common.choose"),
+        Step("registration.summary", _ask_summary, _take_summary, needs="common.choose", inner=("correcting",)),
     ),
     _status,
     lambda turn: photos.take_outcome(turn, _on),

@@ -15,7 +15,8 @@ from domain.ports import FaceFacts
 from domain.waves.actions import open_wave
 from handlers.conversation import Contact, Inbound, Photo, PhotoOutcome
 from handlers.engine import Engine, Outgoing, TurnResult
-from models.enums import Channel, FaceVerdict, PhotoKind
+from models.enums import Channel, PhotoKind
+from models.person import FaceCheck
 
 NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 GOOD = FaceFacts(width=800, height=800, faces=1, score=0.95, eye_distance=120.0, sharpness=200.0, brightness=120.0)
@@ -107,19 +108,36 @@ class Person:
             "home.menu": lambda: self.press("email"),
             "registration.email": lambda: self.say("siti@contoh.com"),
         }
-        while self.step != step:
+        for _ in range(40):
+            if self.step == step:
+                return self
             await answers[self.step]()
-        return self
+        raise AssertionError(f"stuck at {self.step}: {self.text}")
 
     async def phone(self, number: str) -> list[str]:
         if self.channel == Channel.TELEGRAM:
-            return await self.send(contact=Contact(number, proven=True))
+            international = f"62{number[1:]}" if number.startswith("0") else number
+            return await self.send(contact=Contact(international, proven=True))
         return await self.say(number)
 
     async def selfie(self) -> list[str]:
         await self.send(photo=Photo("s" * 32, GOOD))
-        found = {"photo": Photo("s" * 32, GOOD), "verdict": FaceVerdict.SAME.value}
-        return await self.outcome(PhotoKind.SELFIE, self.conversation_id, **found)
+        return await self.verdict(self.conversation_id)
+
+    async def verdict(self, conversation_id: int, verdict: str = "same", card: str = "c" * 32) -> list[str]:
+        """The task compared selfie and card: its row, and its outcome."""
+        await FaceCheck.create(
+            conversation_id=conversation_id,
+            card_photo_id=card,
+            selfie_photo_id="s" * 32,
+            engine="test",
+            model_sha256=b"",
+            score=0.5,
+            verdict=verdict,
+            checked_at=NOON,
+        )
+        found = {"photo": Photo("s" * 32, GOOD), "verdict": verdict, "card_photo": card}
+        return await self.outcome(PhotoKind.SELFIE, conversation_id, **found)
 
 
 @asynccontextmanager

@@ -102,9 +102,7 @@ function show(messages) {
     for (const old of log.querySelectorAll(".choices:not(.old)")) old.classList.add("old");
     if (message.choices.length) row.append(choices(message.choices));
     wantPhoto(message.ask === "photo");
-    seen = Math.max(seen, id);
   }
-  localStorage.setItem("gelombang.seen", String(seen));
   showState();
 }
 
@@ -165,6 +163,12 @@ function request(id, content, photo) {
   return { method: "POST", body };
 }
 
+// Only what the long poll gave moves the mark: a reply to a post may overtake a message that came before it.
+function remember(messages) {
+  if (messages.length) seen = Number(messages[messages.length - 1].id);
+  localStorage.setItem("gelombang.seen", String(seen));
+}
+
 async function listen() {
   for (let pause = 1000; ; ) {
     try {
@@ -174,7 +178,7 @@ async function listen() {
       const { messages } = await response.json();
       $("offline").hidden = true;
       pause = 1000;
-      if (messages.length) { show(messages); await showOutbox(); }
+      if (messages.length) { show(messages); remember(messages); await showOutbox(); }
     } catch {
       $("offline").hidden = false;
       await new Promise((done) => setTimeout(done, pause));
@@ -255,10 +259,14 @@ for (const [button, picker] of [["attach", "file"], ["shoot", "camera"]]) {
     log.append(element("p", "divider", words.back));
     try { // what came while the page was closed
       const response = await fetch(`/chat/api/messages?chat=${chat}&after=${seen}&wait=0`);
-      if (response.ok) show((await response.json()).messages);
+      if (response.ok) {
+        const { messages } = await response.json();
+        show(messages);
+        remember(messages);
+      }
     } catch { /* the loop below says so */ }
   }
-  post({ text: "/start" });
+  post({ text: "/resume" });
   if (matchMedia("(min-width: 900px)").matches) input.focus();
   await sending;
   listen();
