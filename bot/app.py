@@ -143,6 +143,7 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
             # What is loaded by now stays: the collector need not walk it again and again under load.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(10_000, 20, 20)  # a turn leaves hundreds of short-lived objects and hardly a cycle
             log.info("browser chat: http://%s:%d", settings.host, settings.port)
             if ready:
                 ready.set()

@@ -326,7 +326,9 @@ class _Work:
         if ticket.inbound.channel != Channel.INTERNAL:
             row.last_address_id = seat.address_id
         if again:
-            inbound = msgspec.structs.replace(turn.inbound, channel=Channel(seat.channel))
+            inbound = turn.inbound
+            if inbound.channel != seat.channel:
+                inbound = msgspec.structs.replace(inbound, channel=Channel(seat.channel))
             replies.append(STEPS[row.step][1].prompt(self._engine.turn(inbound, row, self._now)))
         self._changed[row.id] = row
         # The platform repeats a message when it did not get the response, and then gets the same reply again. Of
@@ -406,9 +408,11 @@ def decide(turn: Turn, version: int) -> Outcome:
         return Stay(again=True)
     if inbound.text is not None and len(inbound.text) > MAX_TEXT:
         raise DomainError("common.too_long", limit=MAX_TEXT)
-    name, meant = keywords.keyword(turn), _meant(turn, step)
-    if meant is not None and (name is None or name == "language"):  # "bahasa" may be an answer: foreign languages
-        turn, name = keywords.with_choice(turn, meant), meant[1:] if meant.startswith("!") else None
+    name = keywords.keyword(turn)
+    if name is None or name == "language":  # "bahasa" may be an answer: foreign languages
+        meant = _meant(turn, step)
+        if meant is not None:
+            turn, name = keywords.with_choice(turn, meant), meant[1:] if meant.startswith("!") else None
     if name and (outcome := keywords.answer(name, turn, flow, step)):
         return outcome
     if _kind(turn.inbound) not in step.accepts:
