@@ -83,7 +83,6 @@ class App:
             mailbox=self.mailbox,
             new_mail=self.delivery.new_mail,
             directs=self.directs,
-            shows_directs=True,  # until a provider for SMS and mail can be set, what would go out is shown
         )
 
 
@@ -119,7 +118,7 @@ async def running(
         faces.close()
 
 
-async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
+async def serve(settings: Settings) -> None:
     """Serve all channels that are configured until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -145,8 +144,6 @@ async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
             gc.freeze()
             gc.set_threshold(10_000, 20, 20)  # a turn leaves hundreds of short-lived objects and hardly a cycle
             log.info("browser chat: http://%s:%d", settings.host, settings.port)
-            if ready:
-                ready.set()
             async with asyncio.TaskGroup() as group:
                 work = []
                 if telegram:

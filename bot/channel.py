@@ -24,7 +24,6 @@ class Desk:
     mailbox: Callable[[Channel, str, int], Awaitable[tuple[int | None, list[Outgoing]]]]
     new_mail: Callable[[int, float], Awaitable[None]]
     directs: Callable[[Channel, str], Awaitable[list[Outgoing]]]
-    shows_directs: bool
 
 
 class Trouble(StrEnum):

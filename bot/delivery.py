@@ -97,7 +97,7 @@ class Delivery:
                     later = await self._send(message, deadline)
                 if later is not None:
                     await self._postpone(message, later)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - one message must not stop the others; the sweep has it later
                 log.error("message %d not delivered: %s", message.row.id, type(error).__name__)
             queue.popleft()
         del self._queues[key]
@@ -167,7 +167,10 @@ class Delivery:
             return
         try:
             await self._tables.settle(self._db, settled, self._clock())
-        except Exception as error:
+        except asyncio.CancelledError:  # on the way out: the last round writes them
+            self._settled = settled + self._settled
+            raise
+        except Exception as error:  # noqa: BLE001 - kept for the next round
             log.warning("%d outcomes not written back yet: %s", len(settled), type(error).__name__)
             self._settled = settled + self._settled
 
@@ -179,6 +182,6 @@ class Delivery:
                 if rows:
                     self.post([outgoing(row) for row in rows])
                     continue
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the database may be back at the next round
                 log.warning("sweep failed: %s", type(error).__name__)
             await asyncio.sleep(SWEEP_SECONDS)

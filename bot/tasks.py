@@ -82,7 +82,7 @@ class Photos:
     async def _claim(self) -> PhotoTask | None:
         try:
             return await actions.claim_photo_task(self._clock())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the database may be back at the next round
             log.warning("photo work not claimed: %s", type(error).__name__)
             return None
 
@@ -98,14 +98,14 @@ class Photos:
                 )
             )
             await actions.finish_photo_task(task)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the row stays and is taken up again when its lease ends
             log.warning("photo task %d, try %d: %s", task.id, task.attempts, type(error).__name__)
             await self._put_back(task)
 
     async def _put_back(self, task: PhotoTask) -> None:
         try:
             await actions.retry_photo_task(task, self._clock() + timedelta(seconds=2**task.attempts))
-        except Exception:
+        except Exception:  # noqa: BLE001 - the lease ends by itself
             log.warning("photo task %d waits for its lease to end", task.id)
 
     async def _outcome(self, task: PhotoTask) -> PhotoOutcome:

@@ -45,7 +45,7 @@ def guarded(handler: Handler) -> Handler:
             return await handler(request)
         except web.HTTPException:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the last stop before the server's own page and traceback
             log.error("%s %s failed: %s", request.method, request.match_info.route.resource, type(error).__name__)
             body = msgspec.json.encode({"error": {"code": "internal", "message": "something went wrong on our side"}})
             return web.Response(status=500, body=body, content_type="application/json")

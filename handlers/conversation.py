@@ -27,7 +27,6 @@ class RemotePhoto(msgspec.Struct, frozen=True):
     """A photo that its platform still holds; a task fetches it."""
 
     file_id: str
-    size: int = 0
 
 
 class Contact(msgspec.Struct, frozen=True):
@@ -115,7 +114,6 @@ class Turn(msgspec.Struct, frozen=True):
     now: datetime
     programme: Programme
     conversation_id: int = 0
-    phone_proven: bool = False
     person_id: int | None = None
     step: str = ""
 
@@ -203,14 +201,18 @@ class Flow:
     def back(self, turn: Turn, step: Step) -> Go:
         """To the step answered before this one, its answer taken out; refused where nothing can be taken back."""
         if any(name in turn.draft for name in step.inner):
-            return Go(step.name, {name: value for name, value in turn.draft.items() if name not in step.inner})
+            return Go(step.name, without(turn.draft, *step.inner))
         for earlier in reversed(self.steps[: self.steps.index(step)]):
             if all(name in turn.draft for name in earlier.fills):
                 if earlier.final:
                     break
-                draft = {name: value for name, value in turn.draft.items() if name not in earlier.fills}
-                return Go(earlier.name, draft)
+                return Go(earlier.name, without(turn.draft, *earlier.fills))
         raise DomainError("common.no_back")
+
+
+def without(draft: Draft, *names: str) -> Draft:
+    """The answers without some of them."""
+    return {name: value for name, value in draft.items() if name not in names}
 
 
 def pressed(turn: Turn) -> str | None:

@@ -34,6 +34,7 @@ from handlers.conversation import (
     Stay,
     Step,
     Turn,
+    without,
 )
 from handlers.flows import FIRST_STEP, STEPS
 from models import crypto
@@ -47,8 +48,8 @@ BUSY_GROUP = 8
 GATHER_SECONDS = 0.004
 MAX_TEXT = 1000
 LEASE = timedelta(seconds=60)
+SHOWN = "_shown"  # the draft's field for the buttons of a message that is not the step's own screen
 # Messages on these channels are fetched by the reader; the row in the database is the delivery.
-SHOWN = "_shown"
 PULLED = frozenset({Channel.BROWSER, Channel.TERMINAL})
 SENT, ATTEMPTING = OutboxStatus.SENT.value, OutboxStatus.ATTEMPTING.value
 
@@ -167,7 +168,7 @@ class Engine:
             try:
                 left = await self._commit(group, acts=acts)
                 break
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, every ticket must get its answer
                 if is_transient(error):
                     if attempt == 1:
                         continue
@@ -190,8 +191,11 @@ class Engine:
                 ticket.settle(TurnResult(ticket.replies))
                 continue
             try:
-                ticket.settle(await self.replay(*_channel_and_id(ticket.inbound)) or TurnResult([], repeated=True))
-            except Exception as error:
+                ticket.settle(
+                    await self.replay(ticket.inbound.channel, ticket.inbound.external_id)
+                    or TurnResult([], repeated=True)
+                )
+            except Exception as error:  # noqa: BLE001 - the caller gets it
                 ticket.settle(TurnUnavailableError(type(error).__name__))
 
     async def _record_poison(self, ticket: _Ticket, error: Exception) -> None:
@@ -199,7 +203,7 @@ class Engine:
         try:
             await self._commit([ticket], acts=False, poison=error)
             await self._answer([ticket])
-        except Exception as second:
+        except Exception as second:  # noqa: BLE001 - the caller gets it
             log.error("turn could not be recorded: %s", _where(second))
             ticket.settle(TurnUnavailableError(type(second).__name__))
 
@@ -244,7 +248,6 @@ class Engine:
             now=now,
             programme=self._programme,
             conversation_id=row.id,
-            phone_proven=row.phone_proven,
             person_id=row.person_id,
             step=row.step,
         )
@@ -381,7 +384,7 @@ def _with_shown(draft: Draft, replies: list[Reply] | None) -> Draft:
     said = [reply for reply in replies or () if isinstance(reply, Say)]
     if said and said[-1].choices:
         return {**draft, SHOWN: msgspec.to_builtins(said[-1].choices)}
-    return {name: value for name, value in draft.items() if name != SHOWN} if SHOWN in draft else draft
+    return without(draft, SHOWN) if SHOWN in draft else draft
 
 
 def lookup(inbound: Inbound) -> bytes:
@@ -452,12 +455,8 @@ def refusal(turn: Turn, error: DomainError) -> Stay:
 def _prompt_choices(turn: Turn) -> tuple[Choice, ...]:
     try:
         return STEPS[turn.step][1].prompt(turn).choices
-    except Exception:
+    except Exception:  # noqa: BLE001 - the screen itself may be what failed
         return ()
-
-
-def _channel_and_id(inbound: Inbound) -> tuple[Channel, str]:
-    return inbound.channel, inbound.external_id
 
 
 def _where(error: BaseException) -> str:

@@ -34,7 +34,6 @@ class ConversationRow:
     step: str
     version: int
     draft: dict[str, Any]
-    phone_proven: bool
     person_id: int | None
 
 
@@ -165,7 +164,7 @@ class TurnTables:
         shared: dict[int, ConversationRow] = {}
         tail = "ORDER BY c.id" + (" FOR UPDATE OF c" if self._postgres else "")
         columns = (
-            "c.id, c.language, c.step, c.version, c.draft, c.phone_index, c.person_id, c.last_address_id, "
+            "c.id, c.language, c.step, c.version, c.draft, c.person_id, c.last_address_id, "
             "a.id AS address_id, "
             "a.channel, a.lookup, a.reachable"
         )
@@ -386,7 +385,6 @@ def _seat(row: dict[str, Any], shared: dict[int, ConversationRow]) -> Seat:
             step=row["step"],
             version=row["version"],
             draft=msgspec.msgpack.decode(crypto.ring().open(bytes(row["draft"]), DRAFT_CONTEXT)),
-            phone_proven=row["phone_index"] is not None,
             person_id=row["person_id"],
         )
     return Seat(row["address_id"], row["channel"], bool(row["reachable"]), conversation)

@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -162,7 +162,7 @@ def _content(message: _Message, empty: Inbound) -> Inbound:
     if picture is not None and (message.photo or (picture.mime_type or "").startswith("image/")):
         if (picture.file_size or 0) > MAX_PHOTO:
             return msgspec.structs.replace(empty, problem="photo.too_big")
-        return msgspec.structs.replace(empty, photo=RemotePhoto(picture.file_id, picture.file_size or 0))
+        return msgspec.structs.replace(empty, photo=RemotePhoto(picture.file_id))
     if message.contact is not None:
         # Telegram vouches for a number only when the contact is the sender's own.
         own = message.from_ is not None and message.contact.user_id == message.from_.id
@@ -275,16 +275,9 @@ class TelegramChannel:
         await self._patiently(partial(bot.delete_webhook, drop_pending_updates=False))
         offset = 0
         while True:
-            ask = partial(bot, self._updates(offset), request_timeout=POLL_SECONDS + 15)
+            question = _raw_updates()(offset=offset, timeout=POLL_SECONDS, allowed_updates=ALLOWED_UPDATES)
+            ask = partial(bot, question, request_timeout=POLL_SECONDS + 15)
             offset = await self._take(await self._patiently(ask), offset, receive)
-
-    def _updates(self, offset: int) -> Any:
-        from aiogram.methods import GetUpdates  # noqa: PLC0415
-
-        class RawUpdates(GetUpdates):
-            __returning__ = list[dict[str, Any]]
-
-        return RawUpdates(offset=offset, timeout=POLL_SECONDS, allowed_updates=ALLOWED_UPDATES)
 
     async def _take(self, raw: list[dict[str, Any]], offset: int, receive: Receive) -> int:
         taken: list[tuple[int, Awaitable[Any]]] = []
@@ -309,7 +302,7 @@ class TelegramChannel:
         while True:
             try:
                 return await call()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the bot goes on
                 log.warning("Telegram: %s, again in %.0f s", type(error).__name__, pause)
                 await asyncio.sleep(max(pause, float(getattr(error, "retry_after", 0))))
                 pause = min(pause * 2, 60)
@@ -335,7 +328,7 @@ class TelegramChannel:
     async def _answer(self, press_id: str) -> None:
         try:
             await (await self._bot()).answer_callback_query(press_id)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - too late or unknown: the press itself was taken
             log.info("button press not answered: %s", type(error).__name__)
 
     # --- out
@@ -363,7 +356,7 @@ class TelegramChannel:
             if isinstance(error.data, dict) and error.data.get("ok"):
                 return Sent()
             return SendError(Trouble.FAULT, "undecodable answer")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - failures are values
             return classify(error)
 
     async def fetch(self, file_id: str) -> bytes:
@@ -398,6 +391,17 @@ def _import_bot() -> Callable[[str, str], Any]:
     return lambda token, api_url: Bot(
         token, session=AiohttpSession(api=TelegramAPIServer.from_base(api_url), timeout=CALL_SECONDS)
     )
+
+
+@cache
+def _raw_updates() -> Any:
+    """getUpdates whose answer is left as it came, for this module's own parser."""
+    from aiogram.methods import GetUpdates  # noqa: PLC0415
+
+    class RawUpdates(GetUpdates):
+        __returning__ = list[dict[str, Any]]
+
+    return RawUpdates
 
 
 def classify(error: Exception) -> SendError:

@@ -2,14 +2,12 @@
 
 from domain.registration import rules
 from domain.registration.actions import set_email
-from domain.verification.actions import check_code, start_code
-from domain.waves import actions as waves
+from domain.verification.actions import check_code
+from domain.waves.actions import last_entry
 from handlers.conversation import (
     Act,
     Choice,
-    Direct,
     Done,
-    Draft,
     Flow,
     Go,
     Outcome,
@@ -18,7 +16,10 @@ from handlers.conversation import (
     Step,
     Turn,
     pressed,
+    without,
 )
+from handlers.conversations.codes import send_code
+from handlers.conversations.waves import join_wave
 from models.enums import Channel
 
 
@@ -36,19 +37,11 @@ def _take_menu(turn: Turn) -> Outcome:
         case "email":
             return Go("registration.email", turn.draft)
         case "join":
-            return Act(lambda: _join(turn))
+            assert turn.person_id is not None
+            person_id = turn.person_id
+            return Act(lambda: join_wave(turn, person_id, turn.draft))
         case _:
             return Stay(again=True)
-
-
-async def _join(turn: Turn) -> Done:
-    assert turn.person_id is not None
-    wave, entry = await waves.join(turn.person_id, turn.now)
-    joined = Say(
-        "registration.joined",
-        {"wave": wave.number, "ticket": entry.ticket, "closes_time": wave.closes_at.isoformat()},
-    )
-    return Go("home.menu", {**turn.draft, "ticket": entry.ticket}, (joined,))
 
 
 def _status(turn: Turn) -> Outcome:
@@ -56,7 +49,7 @@ def _status(turn: Turn) -> Outcome:
 
     async def action() -> Done:
         assert turn.person_id is not None
-        found = await waves.last_entry(turn.person_id)
+        found = await last_entry(turn.person_id)
         if found is None:
             return Stay((Say("home.status_no_wave", choices=screen.choices),))
         wave, entry = found
@@ -82,16 +75,7 @@ def _take_email(turn: Turn) -> Outcome:
     if pressed(turn) == "skip":
         return Go("home.menu", turn.draft)
     email = rules.read_email(turn.inbound.text or "")
-    return _send_code(turn, {**turn.draft, "email": email})
-
-
-def _send_code(turn: Turn, draft: Draft) -> Act:
-    async def action() -> Done:
-        code = await start_code(turn.conversation_id, Channel.MAIL, draft["email"], turn.programme.codes, turn.now)
-        sent = Say("code.message", {"code": code, "minutes": turn.programme.codes.minutes})
-        return Go("registration.email_code", draft, (Direct(Channel.MAIL, draft["email"], sent),))
-
-    return Act(action)
+    return send_code(turn, Channel.MAIL, email, "registration.email_code", {**turn.draft, "email": email})
 
 
 def _ask_email_code(turn: Turn) -> Say:
@@ -105,19 +89,18 @@ def _ask_email_code(turn: Turn) -> Say:
 def _take_email_code(turn: Turn) -> Outcome:
     match pressed(turn):
         case "again":
-            return _send_code(turn, turn.draft)
+            return send_code(turn, Channel.MAIL, turn.draft["email"], "registration.email_code", turn.draft)
         case "skip":
-            return Go("home.menu", {name: value for name, value in turn.draft.items() if name != "email"})
+            return Go("home.menu", without(turn.draft, "email"))
     code = rules.read_code(turn.inbound.text or "")
 
     async def action() -> Done:
         assert turn.person_id is not None
-        rules_, email = turn.programme.codes, turn.draft["email"]
-        if not await check_code(turn.conversation_id, Channel.MAIL, email, code, rules_, turn.now):
+        email: str = turn.draft["email"]
+        if not await check_code(turn.conversation_id, Channel.MAIL, email, code, turn.programme.codes, turn.now):
             return Stay((Say("code.wrong", choices=_ask_email_code(turn).choices),))
         await set_email(turn.person_id, email)
-        draft = {name: value for name, value in turn.draft.items() if name != "email"}
-        return Go("home.menu", {**draft, "email_ok": True}, (Say("registration.email_done"),))
+        return Go("home.menu", {**without(turn.draft, "email"), "email_ok": True}, (Say("registration.email_done"),))
 
     return Act(action)
 

@@ -14,7 +14,6 @@ from handlers.conversation import (
     Act,
     Choice,
     Done,
-    Draft,
     Go,
     Outcome,
     PhotoOutcome,
@@ -29,16 +28,11 @@ On: TypeAlias = Callable[..., Go]
 """The flow's way on: (turn, *replies, **answers) to the next open question."""
 
 
-def without(draft: Draft, *names: str) -> Draft:
-    """The answers without some of them."""
-    return {name: value for name, value in draft.items() if name not in names}
-
-
 def take_card(turn: Turn, on: On) -> Outcome:
     """A card photo that is here is judged at once; one that is not is fetched."""
     photo = turn.inbound.photo
     if isinstance(photo, RemotePhoto):
-        return _fetch(turn, PhotoKind.CARD, photo, "registration.card_checking")
+        return _work(turn, PhotoKind.CARD, "registration.card_checking", remote=photo.file_id)
     if photo is None:
         raise DomainError("photo.need_card")
     check_card(photo.facts)
@@ -46,12 +40,12 @@ def take_card(turn: Turn, on: On) -> Outcome:
 
 
 def take_selfie(turn: Turn) -> Outcome:
-    """A selfie is compared by a task; what is plainly unusable is refused before."""
+    """A selfie is looked at and compared by a task."""
     photo = turn.inbound.photo
     if photo is None:
         raise DomainError("photo.need_selfie")
     if isinstance(photo, RemotePhoto):
-        return _fetch(turn, PhotoKind.SELFIE, photo, "registration.selfie_checking")
+        return _work(turn, PhotoKind.SELFIE, "registration.selfie_checking", remote=photo.file_id)
     return _work(turn, PhotoKind.SELFIE, "registration.selfie_checking", photo_id=photo.id)
 
 
@@ -79,17 +73,13 @@ def _judge(turn: Turn, outcome: PhotoOutcome, on: On) -> Go:
         return on(turn, card_photo=outcome.photo.id)
     if outcome.verdict == FaceVerdict.DIFFERENT:
         raise DomainError("registration.selfie_different")
-    return on(turn, Say("registration.selfie_accepted"), selfie=outcome.photo.id, face=outcome.verdict)
+    return on(turn, Say("registration.selfie_accepted"), selfie=outcome.photo.id)
 
 
 def _retry_choices(code: str) -> tuple[Choice, ...]:
     if code != "registration.selfie_different":
         return ()
     return (Choice("new_card", "registration.new_card"), Choice("!person", "help.person"))
-
-
-def _fetch(turn: Turn, kind: PhotoKind, photo: RemotePhoto, key: str) -> Act:
-    return _work(turn, kind, key, remote=photo.file_id)
 
 
 def _work(turn: Turn, kind: PhotoKind, key: str, *, remote: str | None = None, photo_id: str | None = None) -> Act:

@@ -4,6 +4,7 @@ Each step is a prompt, an answer and an entry in FLOW; the flow goes to the firs
 """
 
 from datetime import date
+from typing import TypeAlias
 
 import msgspec
 
@@ -12,15 +13,13 @@ from domain.errors import DomainError
 from domain.privacy.actions import record_consent
 from domain.registration import regions, rules
 from domain.registration.actions import Answers, register
-from domain.verification.actions import check_code, faces_agree, prove_phone, start_code
-from domain.waves import actions as waves
+from domain.verification.actions import check_code, faces_agree, prove_phone
+from domain.waves.actions import current_wave
 from handlers import i18n
 from handlers.conversation import (
     Act,
     Choice,
-    Direct,
     Done,
-    Draft,
     Flow,
     Go,
     Outcome,
@@ -30,16 +29,17 @@ from handlers.conversation import (
     Step,
     Turn,
     pressed,
+    without,
 )
 from handlers.conversations import photos
+from handlers.conversations.codes import send_code
+from handlers.conversations.waves import join_wave
 from models.enums import Channel, Education, Employment, Interest
-
-NAME = "registration"
 
 
 def _on(turn: Turn, *replies: Say, **answers: object) -> Go:
     """Keep answers and go to the next open question. A selfie counts only for the card it was compared with."""
-    kept = photos.without(turn.draft, "selfie", "face") if "card_photo" in answers else turn.draft
+    kept = without(turn.draft, "selfie") if "card_photo" in answers else turn.draft
     draft = {**kept, **answers}
     return Go(FLOW.next_step(draft), draft, replies)
 
@@ -106,7 +106,7 @@ def _take_phone(turn: Turn) -> Outcome:
         phone = rules.read_phone(f"+{contact.phone.lstrip('+')}" if contact.proven else contact.phone)
         if contact.proven:
             return _proven(turn, phone)
-    return _send_code(turn, Channel.SMS, phone, "registration.phone_code", {**turn.draft, "phone": phone})
+    return send_code(turn, Channel.SMS, phone, "registration.phone_code", {**turn.draft, "phone": phone})
 
 
 def _proven(turn: Turn, phone: str) -> Act:
@@ -115,15 +115,6 @@ def _proven(turn: Turn, phone: str) -> Act:
         if earlier is not None:
             return Resume(earlier, (Say("registration.welcome_back"),))
         return _on(turn, phone=phone, phone_ok=True)
-
-    return Act(action)
-
-
-def _send_code(turn: Turn, channel: Channel, target: str, step: str, draft: Draft) -> Act:
-    async def action() -> Done:
-        code = await start_code(turn.conversation_id, channel, target, turn.programme.codes, turn.now)
-        sent = Say("code.message", {"code": code, "minutes": turn.programme.codes.minutes})
-        return Go(step, draft, (Direct(channel, target, sent),))
 
     return Act(action)
 
@@ -139,7 +130,7 @@ def _ask_phone_code(turn: Turn) -> Say:
 def _take_phone_code(turn: Turn) -> Outcome:
     phone: str = turn.draft["phone"]
     if pressed(turn) == "again":
-        return _send_code(turn, Channel.SMS, phone, "registration.phone_code", turn.draft)
+        return send_code(turn, Channel.SMS, phone, "registration.phone_code", turn.draft)
     code = rules.read_code(_text(turn))
 
     async def action() -> Done:
@@ -168,7 +159,7 @@ def _ask_selfie(turn: Turn) -> Say:
 
 def _take_selfie(turn: Turn) -> Outcome:
     if pressed(turn) == "new_card":
-        draft = photos.without(turn.draft, "card_photo", "selfie")
+        draft = without(turn.draft, "card_photo", "selfie")
         return Go("registration.card_photo", draft)
     return photos.take_selfie(turn)
 
@@ -260,7 +251,7 @@ def _take_region(turn: Turn) -> Outcome:
     region = regions.district(code)
     if region is None:
         raise DomainError("registration.region_unknown")
-    draft = {**photos.without(turn.draft, "region_options"), "region": region.code}
+    draft = {**without(turn.draft, "region_options"), "region": region.code}
     return Go(FLOW.next_step(draft), draft)
 
 
@@ -275,8 +266,19 @@ def _take_address(turn: Turn) -> Outcome:
 # --- education, employment, interest: one press each
 
 
-def _choices(field: str, values: type[Education] | type[Employment] | type[Interest]) -> tuple[Choice, ...]:
+_Listed: TypeAlias = type[Education] | type[Employment] | type[Interest]
+
+
+def _choices(field: str, values: _Listed) -> tuple[Choice, ...]:
     return tuple(Choice(value.value, f"{field}.{value}") for value in values)
+
+
+def _chosen(turn: Turn, values: _Listed) -> str:
+    """The value whose button was pressed; refused where it was none of them."""
+    choice = pressed(turn)
+    if choice not in {value.value for value in values}:
+        raise DomainError("common.choose")
+    return str(choice)
 
 
 def _ask_education(turn: Turn) -> Say:
@@ -285,12 +287,9 @@ def _ask_education(turn: Turn) -> Say:
 
 
 def _take_education(turn: Turn) -> Outcome:
-    choice = pressed(turn)
-    if choice == "in_education":
+    if pressed(turn) == "in_education":
         raise DomainError("registration.in_education")
-    if choice not in {value.value for value in Education}:
-        raise DomainError("common.choose")
-    return _on(turn, education=choice, in_education=False)
+    return _on(turn, education=_chosen(turn, Education), in_education=False)
 
 
 def _ask_employment(turn: Turn) -> Say:
@@ -298,10 +297,7 @@ def _ask_employment(turn: Turn) -> Say:
 
 
 def _take_employment(turn: Turn) -> Outcome:
-    choice = pressed(turn)
-    if choice not in {value.value for value in Employment}:
-        raise DomainError("common.choose")
-    return _on(turn, employment=choice)
+    return _on(turn, employment=_chosen(turn, Employment))
 
 
 def _ask_interest(turn: Turn) -> Say:
@@ -309,10 +305,7 @@ def _ask_interest(turn: Turn) -> Say:
 
 
 def _take_interest(turn: Turn) -> Outcome:
-    choice = pressed(turn)
-    if choice not in {value.value for value in Interest}:
-        raise DomainError("common.choose")
-    return _on(turn, interest=choice)
+    return _on(turn, interest=_chosen(turn, Interest))
 
 
 # --- summary, declaration and joining: one screen
@@ -329,7 +322,7 @@ CORRECTABLE = {
     "employment": ("employment",),
     "interest": ("interest",),
     "phone": ("phone", "phone_ok"),
-    "photos": ("card_photo", "selfie", "face"),
+    "photos": ("card_photo", "selfie"),
 }
 
 
@@ -366,7 +359,7 @@ def _take_summary(turn: Turn) -> Outcome:
     if choice == "fix":
         return Stay(draft={**turn.draft, "correcting": True}, again=True)
     if choice.startswith("fix_") and (fields := CORRECTABLE.get(choice.removeprefix("fix_"))):
-        draft = photos.without(turn.draft, "correcting", *fields)
+        draft = without(turn.draft, "correcting", *fields)
         return Go(FLOW.next_step(draft), draft)
     if choice != "join":
         raise DomainError("common.choose")
@@ -379,21 +372,15 @@ async def _register_and_join(turn: Turn) -> Done:
     if answers.kk == answers.nik:
         raise DomainError("registration.kk_is_nik")
     if not await faces_agree(turn.conversation_id, turn.draft["card_photo"], turn.draft["selfie"]):
-        return Go("registration.selfie", photos.without(turn.draft, "selfie", "face"))
+        return Go("registration.selfie", without(turn.draft, "selfie"))
     declaration = i18n.text(turn.language, "registration.declaration")
     await record_consent(
         turn.conversation_id, "declaration", declaration, turn.language, turn.inbound.channel, turn.now
     )
     person = await register(turn.conversation_id, answers, turn.now)
-    wave = await waves.current_wave(turn.now)
-    if wave is None:
+    if await current_wave(turn.now) is None:
         return Go("home.menu", {}, (Say("registration.registered_no_wave"),))
-    wave, entry = await waves.join(person.id, turn.now)
-    joined = Say(
-        "registration.joined",
-        {"wave": wave.number, "ticket": entry.ticket, "closes_time": wave.closes_at.isoformat()},
-    )
-    return Go("home.menu", {"ticket": entry.ticket}, (joined,))
+    return await join_wave(turn, person.id, {})
 
 
 def _status(turn: Turn) -> Outcome:
@@ -406,7 +393,7 @@ def _status(turn: Turn) -> Outcome:
 
 _PHOTO = frozenset({"photo", "choice"})
 FLOW = Flow(
-    NAME,
+    "registration",
     (
         Step("registration.language", _ask_language, _take_language, fills=("consent",), final=True,
              needs="registration.consent_needed"),

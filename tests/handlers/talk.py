@@ -152,10 +152,5 @@ async def engine_on(db: BaseDBAsyncClient, clock: Clock | None = None) -> AsyncI
         running.cancel()
 
 
-def transcript(lines: list[tuple[str, str]]) -> str:
-    """(who, what) as it reads in a chat."""
-    return "\n".join(f"{who}: {what}" for who, what in lines)
-
-
 def replace(facts: FaceFacts, **changes: Any) -> FaceFacts:
     return msgspec.structs.replace(facts, **changes)
