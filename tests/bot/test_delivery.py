@@ -77,6 +77,17 @@ async def test_a_long_pause_postpones_all_that_wait_and_none_is_sent_twice(db: B
     assert len(sender.sent) == 2
 
 
+async def test_a_message_put_back_keeps_those_behind_it_back(
+    db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.delivery.CALL_SECONDS", LEASE.total_seconds() - 1)  # one second to try in
+    clock, sender = Clock(), ScriptedSender(SendError(Trouble.FAULT, "network"))
+    async with engine_on(db, clock) as engine, delivering(db, sender, clock) as delivery:
+        await two_messages(engine, delivery)
+        await statuses(["queued", "queued"])
+    assert sender.sent == []
+
+
 async def test_an_unreachable_chat_is_noted_and_no_more_is_tried(db: BaseDBAsyncClient) -> None:
     clock, sender = Clock(), ScriptedSender(SendError(Trouble.UNREACHABLE, "403"))
     async with engine_on(db, clock) as engine, delivering(db, sender, clock) as delivery:

@@ -102,6 +102,10 @@ async def test_formats_and_files_that_are_none(faces: FacePool) -> None:
         with pytest.raises(PhotoError) as broken:
             await faces.prepare(buffer.getvalue()[:200])
         assert broken.value.code in {"photo.broken", "photo.not_a_photo"}
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees: without a face, the mark is all there is to go by
+    turned = await faces.prepare(jpeg(noise, exif=exif))
+    assert (turned.facts.width, turned.facts.height) == (200, 300)
     gif = io.BytesIO()
     noise.save(gif, "GIF")
     with pytest.raises(PhotoError, match="not_a_photo"):

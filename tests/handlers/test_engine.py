@@ -78,6 +78,14 @@ async def test_two_messages_at_the_same_instant_are_taken_one_after_the_other(db
         assert [step for _, step in drafts] == ["registration.birth_date", "registration.birth_date"]
 
 
+async def test_a_message_waits_for_the_one_before_that_needs_the_tables(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = Person(engine, "a")
+        await person.say("halo")
+        answers = await asyncio.gather(person.say("setuju"), person.say("0812 3456 789"))
+        assert answers == [["registration.ask_phone"], ["registration.ask_phone_code"]]
+
+
 async def test_an_exception_in_a_step_loses_nothing_and_blocks_nobody(
     db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
