@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -33,7 +34,7 @@ def picture(name: str) -> Image.Image:
     return Image.open(FACES / "images" / f"{name}.jpg").convert("RGB")
 
 
-def jpeg(image: Image.Image, **options: object) -> bytes:
+def jpeg(image: Image.Image, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", **options)
     return buffer.getvalue()
