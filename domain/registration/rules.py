@@ -73,6 +73,13 @@ class Nik:
         return found
 
 
+def nik_of(number: str) -> Nik:
+    """What 16 digits say that were read before."""
+    day = int(number[6:8])
+    sex = Sex.FEMALE if day > 40 else Sex.MALE
+    return Nik(number, number[:6], day - 40 if day > 40 else day, int(number[8:10]), int(number[10:12]), sex)
+
+
 def read_nik(text: str, provinces: frozenset[str]) -> Nik:
     """Read a NIK as typed. Refuses only what can't be one (programme.md, "NIK and KK"): not 16 ASCII digits, unknown
     province, regency or district 00, impossible date, serial 0000. A retired region code is no reason to refuse.
@@ -82,9 +89,7 @@ def read_nik(text: str, provinces: frozenset[str]) -> Nik:
         raise DomainError("registration.nik_not_digits")
     if len(number) != 16:
         raise DomainError("registration.nik_length", count=len(number))
-    day = int(number[6:8])
-    sex = Sex.FEMALE if day > 40 else Sex.MALE
-    nik = Nik(number, number[:6], day - 40 if day > 40 else day, int(number[8:10]), int(number[10:12]), sex)
+    nik = nik_of(number)
     if number[:2] not in provinces or number[2:4] == "00" or number[4:6] == "00":
         raise DomainError("registration.nik_region")
     if not nik.dates():

@@ -185,7 +185,7 @@ def _take_name(turn: Turn) -> Outcome:
 
 
 def _likely_birth_date(turn: Turn) -> date | None:
-    nik = rules.read_nik(turn.draft["nik"], regions.provinces())
+    nik = rules.nik_of(turn.draft["nik"])
     today = _today(turn)
     return rules.likely_birth_date(nik, today, turn.programme.eligibility_on(today))
 
@@ -202,7 +202,7 @@ def _take_birth_date(turn: Turn) -> Outcome:
     likely, today = _likely_birth_date(turn), _today(turn)
     born = likely if pressed(turn) == "yes" and likely else rules.read_birth_date(_text(turn), today)
     rules.check_age(born, today, turn.programme.eligibility_on(today))
-    differs = born not in rules.read_nik(turn.draft["nik"], regions.provinces()).dates()
+    differs = born not in rules.nik_of(turn.draft["nik"]).dates()
     replies = (Say("registration.birth_date_differs"),) if differs else ()
     return _on(turn, *replies, birth_date=born.isoformat())
 
@@ -349,7 +349,7 @@ def _ask_summary(turn: Turn) -> Say:
 
 
 def _warnings(turn: Turn) -> list[str]:
-    nik = rules.read_nik(turn.draft["nik"], regions.provinces())
+    nik = rules.nik_of(turn.draft["nik"])
     born = date.fromisoformat(turn.draft["birth_date"])
     return rules.nik_warnings(nik, born, known_region=regions.knows(nik.region))
 
@@ -367,7 +367,7 @@ def _take_summary(turn: Turn) -> Outcome:
 
 
 async def _register_and_join(turn: Turn) -> Done:
-    nik = rules.read_nik(turn.draft["nik"], regions.provinces())
+    nik = rules.nik_of(turn.draft["nik"])
     answers = msgspec.convert({**turn.draft, "sex": nik.sex.value, "warnings": _warnings(turn)}, Answers, strict=False)
     if answers.kk == answers.nik:
         raise DomainError("registration.kk_is_nik")
