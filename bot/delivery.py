@@ -39,6 +39,7 @@ class Delivery:
         self._settled: list[tuple[int, str, str | None, str | None]] = []
         self._flush = asyncio.Event()
         self._paused_until: dict[str, float] = {}
+        self._put_back: dict[str, float] = {}
         self._addresses: OrderedDict[int, str] = OrderedDict()
         self._readers: dict[int, set[asyncio.Event]] = defaultdict(set)
 
@@ -88,8 +89,10 @@ class Delivery:
             await self._save_settled()
 
     async def _drain(self, key: str) -> None:
-        queue = self._queues[key]
-        later: float | None = None  # once one has to wait, those behind it wait too: their order is part of the talk
+        queue, loop = self._queues[key], asyncio.get_running_loop()
+        # Once one has to wait, those behind it wait too, also what is posted later: their order is part of the talk.
+        held = self._put_back.pop(key, 0.0) - loop.time()
+        later = held if held > 0 else None
         while queue:
             message, deadline = queue[0]
             try:
@@ -101,6 +104,11 @@ class Delivery:
                 log.error("message %d not delivered: %s", message.row.id, type(error).__name__)
             queue.popleft()
         del self._queues[key]
+        if later is not None:
+            now = loop.time()
+            if len(self._put_back) >= KNOWN_ADDRESSES:
+                self._put_back = {each: until for each, until in self._put_back.items() if until > now}
+            self._put_back[key] = now + later
 
     async def _send(self, message: Outgoing, deadline: float) -> float | None:
         """Send one message within its lease; gives the seconds after which it is to be tried again, None when done."""

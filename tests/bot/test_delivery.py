@@ -41,10 +41,14 @@ async def delivering(db: BaseDBAsyncClient, sender: ScriptedSender, clock: Clock
         running.cancel()
 
 
+async def say(engine: Engine, delivery: Delivery, number: int, text: str) -> None:
+    inbound = Inbound(channel=Channel.TELEGRAM, address="77", external_id=str(number), text=text)
+    delivery.post((await engine.take_turn(inbound)).replies)
+
+
 async def two_messages(engine: Engine, delivery: Delivery) -> None:
     for number, text in enumerate(("halo", "bantuan")):
-        inbound = Inbound(channel=Channel.TELEGRAM, address="77", external_id=str(number), text=text)
-        delivery.post((await engine.take_turn(inbound)).replies)
+        await say(engine, delivery, number, text)
 
 
 async def statuses(expected: list[str]) -> None:
@@ -70,6 +74,7 @@ async def test_a_long_pause_postpones_all_that_wait_and_none_is_sent_twice(db: B
         assert await tables.stranded(db, clock(), LEASE, 10) == []
         clock.forward(seconds=301)
         delivery._paused_until.clear()
+        delivery._put_back.clear()
         rows = await tables.stranded(db, clock(), LEASE, 10)
         assert await tables.stranded(db, clock(), LEASE, 10) == []
         delivery.post([outgoing(row) for row in rows])
@@ -80,11 +85,13 @@ async def test_a_long_pause_postpones_all_that_wait_and_none_is_sent_twice(db: B
 async def test_a_message_put_back_keeps_those_behind_it_back(
     db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.delivery.CALL_SECONDS", LEASE.total_seconds() - 1)  # one second to try in
+    monkeypatch.setattr("bot.delivery.what_next", lambda error, attempts: Retry(60))  # longer than a lease
     clock, sender = Clock(), ScriptedSender(SendError(Trouble.FAULT, "network"))
     async with engine_on(db, clock) as engine, delivering(db, sender, clock) as delivery:
         await two_messages(engine, delivery)
         await statuses(["queued", "queued"])
+        await say(engine, delivery, 3, "status")  # said when the others were put back already
+        await statuses(["queued", "queued", "queued", "queued"])
     assert sender.sent == []
 
 
