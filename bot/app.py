@@ -22,9 +22,8 @@ from bot.gateways.faces.pool import FacePool
 from bot.gateways.media import MediaFolder
 from bot.settings import Settings
 from bot.tasks import Fetch, Photos
-from domain import clock
+from domain import clock, regions
 from domain.programme import DEFAULT, Programme, load
-from domain.registration import regions
 from handlers import i18n
 from handlers.conversation import Inbound, Photo
 from handlers.engine import Engine, Outgoing, TurnResult, address_lookup, outgoing

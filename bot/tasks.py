@@ -15,8 +15,8 @@ from bot.channel import Receive
 from domain.errors import DomainError
 from domain.ports import Faces, Media, PhotoError
 from domain.programme import Programme
-from domain.verification import actions
-from domain.verification.rules import check_selfie
+from domain.verification.actions import faces, photos
+from domain.verification.rules.faces import check_selfie
 from handlers.conversation import Inbound, Photo, PhotoOutcome
 from models.enums import Channel, PhotoKind
 from models.person import PhotoTask
@@ -59,7 +59,7 @@ class Photos:
         photo_id = secrets.token_hex(16)
         await self._media.save(photo_id, prepared.jpeg)
         digest = hashlib.sha256(prepared.jpeg).digest()
-        await actions.keep_photo(photo_id, prepared, digest, self._clock())
+        await photos.keep_photo(photo_id, prepared, digest, self._clock())
         return Photo(photo_id, prepared.facts)
 
     async def run(self, receive: Receive) -> None:
@@ -81,7 +81,7 @@ class Photos:
 
     async def _claim(self) -> PhotoTask | None:
         try:
-            return await actions.claim_photo_task(self._clock())
+            return await photos.claim_photo_task(self._clock())
         except Exception as error:  # noqa: BLE001 - the database may be back at the next round
             log.warning("photo work not claimed: %s", type(error).__name__)
             return None
@@ -97,14 +97,14 @@ class Photos:
                     outcome=outcome,
                 )
             )
-            await actions.finish_photo_task(task)
+            await photos.finish_photo_task(task)
         except Exception as error:  # noqa: BLE001 - the row stays and is taken up again when its lease ends
             log.warning("photo task %d, try %d: %s", task.id, task.attempts, type(error).__name__)
             await self._put_back(task)
 
     async def _put_back(self, task: PhotoTask) -> None:
         try:
-            await actions.retry_photo_task(task, self._clock() + timedelta(seconds=2**task.attempts))
+            await photos.retry_photo_task(task, self._clock() + timedelta(seconds=2**task.attempts))
         except Exception:  # noqa: BLE001 - the lease ends by itself
             log.warning("photo task %d waits for its lease to end", task.id)
 
@@ -122,13 +122,13 @@ class Photos:
             comparison = await self._faces.compare(card, selfie)
         except (PhotoError, DomainError) as error:
             return PhotoOutcome(kind, error=error.code, card_photo=task.card_photo_id or "")
-        verdict = await actions.record_face_check(task, comparison, self._programme.face, self._clock())
+        verdict = await faces.record_face_check(task, comparison, self._programme.face, self._clock())
         return PhotoOutcome(kind, photo, verdict=verdict.value, card_photo=task.card_photo_id)
 
     async def _photo(self, task: PhotoTask) -> Photo:
         if task.photo_id is not None:
-            return Photo(task.photo_id, await actions.photo_facts(task.photo_id))
+            return Photo(task.photo_id, await photos.photo_facts(task.photo_id))
         assert task.remote is not None
         photo = await self.keep(await self._fetchers[Channel(task.channel)](task.remote))
-        await actions.photo_arrived(task, photo.id)
+        await photos.photo_arrived(task, photo.id)
         return photo

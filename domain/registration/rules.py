@@ -5,12 +5,11 @@ Pure functions. A refusal is a DomainError whose code is the message key; source
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from datetime import date
 
 from domain.errors import DomainError
 from domain.programme import Eligibility
-from models.enums import Sex
+from domain.verification.rules.nik import Nik, age_on, nik_of
 
 MONTHS = {
     name: number
@@ -49,35 +48,6 @@ def clean(text: str) -> str:
 def digits_only(text: str) -> str:
     """The text without spaces, dots, dashes and slashes."""
     return _SEPARATORS.sub("", clean(text))
-
-
-@dataclass(frozen=True, slots=True)
-class Nik:
-    """An identity number and what it says: region of first registration, birthday (year without century) and sex."""
-
-    number: str
-    region: str
-    day: int
-    month: int
-    year: int
-    sex: Sex
-
-    def dates(self) -> list[date]:
-        """The birth dates it can mean, one per century; empty for a day that never was."""
-        found = []
-        for century in (1900, 2000):
-            try:
-                found.append(date(century + self.year, self.month, self.day))
-            except ValueError:
-                continue
-        return found
-
-
-def nik_of(number: str) -> Nik:
-    """What 16 digits say that were read before."""
-    day = int(number[6:8])
-    sex = Sex.FEMALE if day > 40 else Sex.MALE
-    return Nik(number, number[:6], day - 40 if day > 40 else day, int(number[8:10]), int(number[10:12]), sex)
 
 
 def read_nik(text: str, provinces: frozenset[str]) -> Nik:
@@ -178,11 +148,6 @@ def read_birth_date(text: str, today: date) -> date:
     return born
 
 
-def age_on(born: date, day: date) -> int:
-    """Whole years; somebody born on 29 February turns a year older on 1 March."""
-    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
-
-
 def check_age(born: date, today: date, rule: Eligibility) -> None:
     """Refuse who is too young or too old under the rule in force."""
     age = age_on(born, today)
@@ -196,12 +161,6 @@ def likely_birth_date(nik: Nik, today: date, rule: Eligibility) -> date | None:
     """The one birth date a NIK can mean for somebody who may register; None where there are two or none."""
     fitting = [born for born in nik.dates() if rule.min_age <= age_on(born, today) <= rule.max_age]
     return fitting[0] if len(fitting) == 1 else None
-
-
-def nik_warnings(nik: Nik, born: date, known_region: bool) -> list[str]:  # noqa: FBT001 - named at the call
-    """What staff should look at, never a reason to refuse: the NIK stays for life when dates and regions change."""
-    warnings = [] if born in nik.dates() else ["birth_date_differs"]
-    return warnings if known_region else [*warnings, "region_retired"]
 
 
 def read_address(text: str) -> str:

@@ -1,6 +1,6 @@
 """Proving an address by a code: what registration and e-mail share."""
 
-from domain.verification.actions import start_code
+from domain.verification.actions.codes import start_code
 from handlers.conversation import Act, Direct, Done, Draft, Go, Say, Turn
 from models.enums import Channel
 

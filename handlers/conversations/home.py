@@ -2,7 +2,7 @@
 
 from domain.registration import rules
 from domain.registration.actions import set_email
-from domain.verification.actions import check_code
+from domain.verification.actions.codes import check_code
 from domain.waves.actions import last_entry
 from handlers.conversation import (
     Act,

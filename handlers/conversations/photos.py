@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from domain.errors import DomainError
-from domain.verification.actions import start_photo_task
-from domain.verification.rules import check_card
+from domain.verification.actions.photos import start_photo_task
+from domain.verification.rules.faces import check_card
 from handlers.conversation import (
     Act,
     Choice,

@@ -8,12 +8,15 @@ from typing import TypeAlias
 
 import msgspec
 
+from domain import regions
 from domain.clock import WIB
 from domain.errors import DomainError
 from domain.privacy.actions import record_consent
-from domain.registration import regions, rules
+from domain.registration import rules
 from domain.registration.actions import Answers, register
-from domain.verification.actions import check_code, faces_agree, prove_phone
+from domain.verification.actions.codes import check_code, prove_phone
+from domain.verification.actions.faces import faces_agree
+from domain.verification.rules.nik import nik_of, nik_warnings
 from domain.waves.actions import current_wave
 from handlers import i18n
 from handlers.conversation import (
@@ -185,7 +188,7 @@ def _take_name(turn: Turn) -> Outcome:
 
 
 def _likely_birth_date(turn: Turn) -> date | None:
-    nik = rules.nik_of(turn.draft["nik"])
+    nik = nik_of(turn.draft["nik"])
     today = _today(turn)
     return rules.likely_birth_date(nik, today, turn.programme.eligibility_on(today))
 
@@ -202,7 +205,7 @@ def _take_birth_date(turn: Turn) -> Outcome:
     likely, today = _likely_birth_date(turn), _today(turn)
     born = likely if pressed(turn) == "yes" and likely else rules.read_birth_date(_text(turn), today)
     rules.check_age(born, today, turn.programme.eligibility_on(today))
-    differs = born not in rules.nik_of(turn.draft["nik"]).dates()
+    differs = born not in nik_of(turn.draft["nik"]).dates()
     replies = (Say("registration.birth_date_differs"),) if differs else ()
     return _on(turn, *replies, birth_date=born.isoformat())
 
@@ -349,9 +352,9 @@ def _ask_summary(turn: Turn) -> Say:
 
 
 def _warnings(turn: Turn) -> list[str]:
-    nik = rules.nik_of(turn.draft["nik"])
+    nik = nik_of(turn.draft["nik"])
     born = date.fromisoformat(turn.draft["birth_date"])
-    return rules.nik_warnings(nik, born, known_region=regions.knows(nik.region))
+    return nik_warnings(nik, born, known_region=regions.knows(nik.region))
 
 
 def _take_summary(turn: Turn) -> Outcome:
@@ -367,7 +370,7 @@ def _take_summary(turn: Turn) -> Outcome:
 
 
 async def _register_and_join(turn: Turn) -> Done:
-    nik = rules.nik_of(turn.draft["nik"])
+    nik = nik_of(turn.draft["nik"])
     answers = msgspec.convert({**turn.draft, "sex": nik.sex.value, "warnings": _warnings(turn)}, Answers, strict=False)
     if answers.kk == answers.nik:
         raise DomainError("registration.kk_is_nik")

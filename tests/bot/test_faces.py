@@ -18,7 +18,7 @@ from bot.gateways.faces.pool import FacePool
 from bot.gateways.media import MediaFolder
 from domain.errors import DomainError
 from domain.ports import PhotoError
-from domain.verification.rules import check_card, check_selfie
+from domain.verification.rules.faces import check_card, check_selfie
 from models.crypto import KeyringError
 from tests.conftest import FACES, needs_faces
 

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain import regions
 from domain.errors import DomainError
 from domain.programme import Eligibility, load
-from domain.registration import regions, rules
+from domain.registration import rules
+from domain.verification.rules.nik import age_on, nik_warnings
 from models.enums import Sex
 
 TODAY = date(2026, 11, 24)
@@ -35,8 +37,8 @@ def test_every_possible_nik_is_read_whatever_stands_between_its_digits(
     assert nik.number == number
     assert born in nik.dates()
     assert nik.sex == (Sex.FEMALE if woman else Sex.MALE)
-    assert rules.nik_warnings(nik, born, known_region=True) == []
-    assert rules.nik_warnings(nik, born + timedelta(days=1), known_region=False) == [
+    assert nik_warnings(nik, born, known_region=True) == []
+    assert nik_warnings(nik, born + timedelta(days=1), known_region=False) == [
         "birth_date_differs",
         "region_retired",
     ]
@@ -79,7 +81,7 @@ def test_a_date_is_read_in_every_way_it_is_written(born: date) -> None:
 
 @given(st.dates(date(1900, 1, 1), TODAY))
 def test_an_age_is_taken_exactly_between_the_two_limits(born: date) -> None:
-    age = rules.age_on(born, TODAY)
+    age = age_on(born, TODAY)
     try:
         rules.check_age(born, TODAY, RULE)
     except DomainError:
