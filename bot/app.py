@@ -18,7 +18,7 @@ from bot.channel import Desk, LocalSender, Sender
 from bot.channels import browser
 from bot.channels.telegram import TelegramChannel
 from bot.delivery import Delivery
-from bot.gateways.faces.pool import FacePool
+from bot.gateways.faces.process import FaceProcess
 from bot.gateways.media import MediaFolder
 from bot.settings import Settings
 from bot.tasks import Fetch, Photos
@@ -95,7 +95,7 @@ async def running(
     crypto.use(settings.keyring())
     regions.load()
     programme = load(settings.programme or DEFAULT)
-    faces = FacePool(settings.face_models, settings.photo_workers)
+    faces = FaceProcess(settings.face_models, settings.photo_workers)
     try:
         async with database(settings.database_url) as db:
             photos = Photos(faces, MediaFolder(settings.media_dir), programme, clock.now, fetchers or {})
@@ -114,7 +114,7 @@ async def running(
                     for task in work:
                         task.cancel()
     finally:
-        faces.close()
+        await faces.close()
 
 
 async def serve(settings: Settings) -> None:

@@ -1,9 +1,13 @@
 """What the programme needs from outside: shapes and protocols that bot/gateways implement."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Protocol
 
 import msgspec
+
+from models.enums import Match
 
 
 class FaceFacts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,13 +38,16 @@ class Prepared(msgspec.Struct, frozen=True):
     facts: FaceFacts
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How alike two faces are: cosine similarity, and which engine and model said so."""
+class Comparison(msgspec.Struct, frozen=True):
+    """How alike two faces are: cosine similarity, and which engine and model said so.
+
+    ``vector`` is the face of the second photo: float32, little-endian, of length 1.
+    """
 
     score: float
     engine: str
     model_sha256: bytes
+    vector: bytes
 
 
 class PhotoError(Exception):
@@ -69,3 +76,31 @@ class Media(Protocol):
 
     async def load(self, photo_id: str) -> bytes:
         """The photo; raises KeyError where it is gone."""
+
+
+class FaceIndex(Protocol):
+    """Every accepted face, for finding one again."""
+
+    async def search(self, vector: bytes, engine: str, threshold: float) -> list[tuple[int, float]]:
+        """Ids of stored vectors (models.FaceVector) at least this alike, the nearest first, with their similarity."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the civil registry is asked about."""
+
+    nik: str = field(repr=False)
+    kk: str = field(repr=False)
+    name: str = field(repr=False)
+    birth_date: date = field(repr=False)
+
+
+class RegistryUnavailableError(Exception):
+    """The civil registry gave no answer now; the question is asked again later and nobody is rejected for it."""
+
+
+class CivilRegistry(Protocol):
+    """The civil registry (Dukcapil): says of each field whether it matches, and gives no data."""
+
+    async def check(self, identity: Identity) -> Mapping[str, Match]:
+        """An answer for nik, kk, name and birth_date; raises RegistryUnavailableError."""

@@ -1,21 +1,51 @@
 """The programme's rules as data, read once from programme.toml."""
 
+import hashlib
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+from models.enums import Employment, Layer
 
 DEFAULT = Path(__file__).with_name("programme.toml")
 
 
+class _Dated(Protocol):
+    @property
+    def since(self) -> date: ...
+
+
+Rule = TypeVar("Rule", bound=_Dated)
+
+
 @dataclass(frozen=True, slots=True)
 class Eligibility:
-    """Ages (in whole years, both included) that may register from a date on."""
+    """Who may register from a date on: ages in whole years, both included; work that is shut out; recipients that a
+    family card may have (0: any number).
+    """
 
     since: date
     min_age: int
     max_age: int
+    refused_employment: frozenset[Employment] = frozenset()
+    household_seats: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRules:
+    """Layers of verification from a date on, in the order people see them; ``optional`` ones hold nobody up.
+
+    ``liveness`` asks for a second selfie; ``kyc`` lets a partner's statement take the place of all photos.
+    """
+
+    since: date
+    ask: tuple[Layer, ...]
+    optional: frozenset[Layer] = frozenset()
+    liveness: bool = False
+    kyc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +60,82 @@ class CodeRules:
 
 @dataclass(frozen=True, slots=True)
 class FaceRules:
-    """Thresholds of cosine similarity, and how many selfies a person may try."""
+    """Thresholds of cosine similarity (``turned`` in eye distances), and how many selfies a person may try."""
 
     same: float
     accept: float
     review: float
     tries: int
+    duplicate: float
+    turned: float
+    turned_same: float
+
+
+@dataclass(frozen=True, slots=True)
+class KycRules:
+    """How long a reference that is given to a partner is good for."""
+
+    days: int
 
 
 @dataclass(frozen=True, slots=True)
 class Programme:
-    """All rules that are data."""
+    """All rules that are data. ``version`` is the beginning of the file's SHA-256; outcomes are kept with it."""
 
+    version: str
     eligibility: tuple[Eligibility, ...]
+    layers: tuple[LayerRules, ...]
     codes: CodeRules
     face: FaceRules
+    kyc: KycRules
 
     def eligibility_on(self, day: date) -> Eligibility:
         """The rule in force on a day; the first one where the day lies before all of them."""
-        begun = [rule for rule in self.eligibility if rule.since <= day]
-        return begun[-1] if begun else self.eligibility[0]
+        return _in_force(self.eligibility, day)
+
+    def layers_on(self, day: date) -> LayerRules:
+        """The layers a wave that opens on a day asks for."""
+        return _in_force(self.layers, day)
+
+
+def _in_force(rules: tuple[Rule, ...], day: date) -> Rule:
+    begun = [rule for rule in rules if rule.since <= day]
+    return begun[-1] if begun else rules[0]
 
 
 def load(path: Path = DEFAULT) -> Programme:
     """Read programme.toml; raises ValueError naming the file and what is wrong in it."""
     try:
-        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        rules = [Eligibility(r["from"], r["min_age"], r["max_age"]) for r in data["eligibility"]]
-        if not rules:
-            raise ValueError("no eligibility rule")
-        rules.sort(key=lambda rule: rule.since)
-        return Programme(tuple(rules), CodeRules(**data["codes"]), FaceRules(**data["face"]))
+        content = path.read_bytes()
+        data: dict[str, Any] = tomllib.loads(content.decode())
+        return Programme(
+            version=hashlib.sha256(content).hexdigest()[:12],
+            eligibility=tuple(Eligibility(**_converted(rule)) for rule in _dated(data["eligibility"])),
+            layers=tuple(LayerRules(**_converted(rule)) for rule in _dated(data["layers"])),
+            codes=CodeRules(**data["codes"]),
+            face=FaceRules(**data["face"]),
+            kyc=KycRules(**data["kyc"]),
+        )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error!r}") from error
+
+
+def _dated(rules: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Rules by their date, each with what it does not say taken from the one before."""
+    if not rules:
+        raise ValueError("a list of dated rules is empty")
+    said: dict[str, Any] = {}
+    for rule in sorted(rules, key=lambda each: each["from"]):
+        said = {**said, **rule}
+        yield {"since" if name == "from" else name: value for name, value in said.items()}
+
+
+def _converted(rule: dict[str, Any]) -> dict[str, Any]:
+    made = dict(rule)
+    if "refused_employment" in rule:
+        made["refused_employment"] = frozenset(Employment(name) for name in rule["refused_employment"])
+    if "ask" in rule:
+        made["ask"] = tuple(Layer(name) for name in rule["ask"])
+    if "optional" in rule:
+        made["optional"] = frozenset(Layer(name) for name in rule["optional"])
+    return made

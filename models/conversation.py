@@ -30,6 +30,7 @@ class Conversation(Model):
     person: fields.ForeignKeyNullableRelation["Person"] = fields.ForeignKeyField(
         "models.Person", null=True, related_name="conversations", on_delete=fields.RESTRICT
     )
+    person_id: int | None
     last_address_id = fields.BigIntField(null=True)
     paused = fields.BooleanField(default=False)
     created_at = fields.DatetimeField()

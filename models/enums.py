@@ -35,6 +35,7 @@ class PhotoKind(StrEnum):
 
     CARD = "card"
     SELFIE = "selfie"
+    TURNED = "turned"
 
 
 class FaceVerdict(StrEnum):
@@ -43,6 +44,71 @@ class FaceVerdict(StrEnum):
     SAME = "same"
     REVIEW = "review"
     DIFFERENT = "different"
+
+
+class Side(StrEnum):
+    """Where somebody is asked to turn their head to, as they see it themselves."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+class TurnVerdict(StrEnum):
+    """What a second selfie with the head turned came to."""
+
+    AS_ASKED = "as_asked"
+    OPPOSITE = "opposite"
+    STRAIGHT = "straight"
+    DIFFERENT = "different"
+
+
+class Layer(StrEnum):
+    """One check of who somebody is (lapis verifikasi)."""
+
+    PHONE = "phone"
+    EMAIL = "email"
+    NIK = "nik"
+    REGISTRY = "registry"
+    AGE = "age"
+    EDUCATION = "education"
+    EMPLOYMENT = "employment"
+    FACE = "face"
+    UNIQUE = "unique"
+    LISTS = "lists"
+    HOUSEHOLD = "household"
+
+
+class LayerState(StrEnum):
+    """What a layer came to; ``review`` is for a person to decide, ``waiting`` lacks something from outside."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    REVIEW = "review"
+    WAITING = "waiting"
+
+
+class Match(StrEnum):
+    """What the civil registry says of one field."""
+
+    MATCH = "match"
+    MISMATCH = "mismatch"
+    UNKNOWN = "unknown"
+
+
+class ListKind(StrEnum):
+    """What standing on a list means: shut out, ahead in the draw, or a household that was served before."""
+
+    EXCLUDED = "excluded"
+    PRIORITY = "priority"
+    SERVED = "served"
+
+
+class Decision(StrEnum):
+    """What staff decided on a case."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    NEW_PHOTO = "new_photo"
 
 
 class WaveStatus(StrEnum):
@@ -80,6 +146,7 @@ class Employment(StrEnum):
     WAGE_WORKER = "wage_worker"
     SMALL_BUSINESS = "small_business"
     NEVER_WORKED = "never_worked"
+    STATE = "state"
 
 
 class Interest(StrEnum):

@@ -29,13 +29,21 @@ class Person(Model):
     education = fields.CharField(max_length=16)
     employment = fields.CharField(max_length=16)
     interest = fields.CharField(max_length=16)
+    card_photo_id = fields.CharField(max_length=32, null=True)
+    selfie_photo_id = fields.CharField(max_length=32, null=True)
+    kyc_reference_id = fields.BigIntField(null=True)
     warnings = fields.CharField(max_length=200, default="")
     declared_at = fields.DatetimeField()
     created_at = fields.DatetimeField()
 
     class Meta:
         table = "person"
-        indexes = (Index(fields=("nik_index",)), Index(fields=("kk_index",)), Index(fields=("phone_index",)))
+        indexes = (
+            Index(fields=("nik_index",)),
+            Index(fields=("kk_index",)),
+            Index(fields=("phone_index",)),
+            Index(fields=("card_photo_id",)),
+        )
 
 
 class Photo(Model):
@@ -53,12 +61,14 @@ class Photo(Model):
 
     class Meta:
         table = "photo"
+        indexes = (Index(fields=("sha256",)),)
 
 
 class PhotoTask(Model):
     """A photo to fetch from its platform, to look at, or to compare, outside any turn.
 
-    ``remote`` is the platform's file id where the photo is still there; ``photo_id`` once it is here.
+    ``remote`` is the platform's file id where the photo is still there; ``photo_id`` once it is here. A selfie is
+    compared with ``card_photo_id``, a turned head with ``selfie_photo_id``; ``asked`` is where it should turn to.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -71,6 +81,8 @@ class PhotoTask(Model):
     remote = EncryptedText("photo_task.remote", null=True)
     photo_id = fields.CharField(max_length=32, null=True)
     card_photo_id = fields.CharField(max_length=32, null=True)
+    selfie_photo_id = fields.CharField(max_length=32, null=True)
+    asked = fields.CharField(max_length=8, null=True)
     status = fields.CharField(max_length=16, default=TaskStatus.PENDING)
     attempts = fields.SmallIntField(default=0)
     lease_until = fields.DatetimeField()
@@ -99,3 +111,23 @@ class FaceCheck(Model):
 
     class Meta:
         table = "face_check"
+
+
+class TurnCheck(Model):
+    """A second selfie with the head turned, compared with the first: where it was asked to turn and what was seen."""
+
+    id = fields.BigIntField(primary_key=True)
+    conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
+        "models.Conversation", related_name="turn_checks", on_delete=fields.RESTRICT
+    )
+    conversation_id: int
+    selfie_photo_id = fields.CharField(max_length=32)
+    turned_photo_id = fields.CharField(max_length=32)
+    asked = fields.CharField(max_length=8)
+    yaw = fields.FloatField()
+    score = fields.FloatField()
+    verdict = fields.CharField(max_length=16)
+    checked_at = fields.DatetimeField()
+
+    class Meta:
+        table = "turn_check"

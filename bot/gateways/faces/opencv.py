@@ -101,7 +101,7 @@ class OpenCvFaces:
     def compare(self, card: bytes, selfie: bytes) -> Comparison:
         """Cosine similarity of the largest faces; each is embedded with its mirror image, which steadies the score."""
         one, other = self._embed(card, "photo.card_no_face"), self._embed(selfie, "photo.no_face")
-        return Comparison(float(one @ other), NAME, self.model_sha256)
+        return Comparison(float(one @ other), NAME, self.model_sha256, other.astype("<f4").tobytes())
 
     def _upright(self, picture: Image.Image) -> list[_Face]:
         found = self._detect(picture, 0)

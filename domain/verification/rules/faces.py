@@ -1,9 +1,11 @@
 """When a photo will do, and when two faces are one person's. Pure; numbers from measured photos (docs/faces.md)."""
 
+import secrets
+
 from domain.errors import DomainError
 from domain.ports import FaceFacts
 from domain.programme import FaceRules
-from models.enums import FaceVerdict
+from models.enums import FaceVerdict, Side, TurnVerdict
 
 MIN_SCORE = 0.85
 MIN_EYE_DISTANCE = 25
@@ -51,3 +53,31 @@ def face_verdict(score: float, tries: int, rules: FaceRules) -> FaceVerdict:
     if score >= rules.accept or (score >= rules.review and tries >= rules.tries):
         return FaceVerdict.REVIEW
     return FaceVerdict.DIFFERENT
+
+
+def turn_verdict(facts: FaceFacts, asked: Side, score: float, rules: FaceRules) -> TurnVerdict:
+    """What a second selfie shows: whose face, and whether the head is turned, in the picture as it came.
+
+    ``yaw`` grows when somebody turns to their own left; a front camera that mirrors makes it the right.
+    """
+    if abs(facts.yaw) < rules.turned:
+        return TurnVerdict.STRAIGHT
+    if score < rules.turned_same:
+        return TurnVerdict.DIFFERENT
+    seen = Side.LEFT if facts.yaw > 0 else Side.RIGHT
+    return TurnVerdict.AS_ASKED if seen == asked else TurnVerdict.OPPOSITE
+
+
+def check_turned(facts: FaceFacts) -> None:
+    """Refuse a second selfie on which no single face can be compared; it is turned away on purpose."""
+    if facts.faces == 0:
+        raise DomainError("photo.no_face_turned")
+    if facts.second >= SECOND_FACE:
+        raise DomainError("photo.several_faces")
+    if facts.brightness < MIN_BRIGHTNESS:
+        raise DomainError("photo.too_dark")
+
+
+def pick_side() -> Side:
+    """Left or right by chance, so that no picture made ahead fits."""
+    return secrets.choice(list(Side))

@@ -1,0 +1,92 @@
+"""Child processes for work that may hang, crash or need another environment: one call at a time over a pipe.
+
+A child is ``PYTHON -m bot.gateways.worker KIND ...``. Its first call starts it, a call that takes too long kills it and
+a dead one is replaced. It ends when its parent does, because its input ends. Frames are a length (4 bytes,
+big-endian) and msgpack: ``[name, arguments]`` to the child, ``[outcome, value]`` back.
+"""
+
+import asyncio
+import contextlib
+import struct
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from domain.ports import PhotoError
+
+LENGTH = struct.Struct(">I")
+ROOT = Path(__file__).parents[2]
+T = TypeVar("T")
+
+
+class ChildError(Exception):
+    """A call that came to nothing: the child hung, died or met an error; the next call finds a new one."""
+
+
+class Children:
+    """``count`` children of one kind, started as needed; ``python`` is the interpreter of their environment."""
+
+    def __init__(self, kind: str, *arguments: str, count: int = 1, python: str = "", seconds: float = 20.0) -> None:
+        self._command: Sequence[str] = (python or sys.executable, "-m", "bot.gateways.worker", kind, *arguments)
+        self._seconds = seconds
+        self._idle: asyncio.LifoQueue[asyncio.subprocess.Process | None] = asyncio.LifoQueue()
+        for _ in range(count):
+            self._idle.put_nowait(None)
+        self._running: set[asyncio.subprocess.Process] = set()
+
+    async def call(self, kind: type[T], name: str, *arguments: Any) -> T:
+        """What a child's method gives; raises PhotoError as the method does, and ChildError for all else."""
+        child = await self._idle.get()
+        try:
+            if child is None or child.returncode is not None:
+                child = await self._start()
+            async with asyncio.timeout(self._seconds):
+                outcome, value = await _exchange(child, name, arguments)
+        except BaseException as error:
+            self._end(child)
+            child = None
+            if isinstance(error, TimeoutError | EOFError | OSError):
+                raise ChildError(type(error).__name__) from None
+            raise
+        finally:
+            self._idle.put_nowait(child)
+        if outcome == "photo":
+            raise PhotoError(str(value))
+        if outcome == "error":
+            raise ChildError(str(value))
+        return msgspec.convert(value, kind)
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        child = await asyncio.create_subprocess_exec(
+            *self._command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        self._running.add(child)
+        return child
+
+    def _end(self, child: asyncio.subprocess.Process | None) -> None:
+        if child is not None:
+            self._running.discard(child)
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+
+    async def close(self) -> None:
+        """End all children now; work that is under way stays pending in the database."""
+        running = list(self._running)
+        for child in running:
+            self._end(child)
+        for child in running:
+            await child.wait()
+
+
+async def _exchange(child: asyncio.subprocess.Process, name: str, arguments: Sequence[Any]) -> tuple[str, Any]:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    message = msgspec.msgpack.encode([name, arguments])
+    child.stdin.write(LENGTH.pack(len(message)))
+    child.stdin.write(message)
+    await child.stdin.drain()
+    (length,) = LENGTH.unpack(await child.stdout.readexactly(LENGTH.size))
+    return msgspec.msgpack.decode(await child.stdout.readexactly(length), type=tuple[str, Any])

@@ -1,0 +1,56 @@
+"""What runs in a child process (see bot.gateways.child): ``python -m bot.gateways.worker KIND ...``."""
+
+import os
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from bot.gateways.child import LENGTH
+from domain.ports import PhotoError
+
+MEMORY = 3 * 1024**3
+
+Method = Callable[..., Any]
+
+
+def _opencv(folder: str = "") -> Mapping[str, Method]:
+    """Faces by YuNet and SFace."""
+    from bot.gateways.faces.opencv import OpenCvFaces  # noqa: PLC0415 - each child loads only what it works with
+
+    faces = OpenCvFaces(Path(folder) if folder else None)
+    return {"prepare": faces.prepare, "compare": faces.compare}
+
+
+KINDS: Mapping[str, Callable[..., Mapping[str, Method]]] = {"opencv": _opencv}
+
+
+def serve(methods: Mapping[str, Method], calls: BinaryIO, answers: BinaryIO) -> None:
+    """Answer calls until they end; an error is answered with its kind only, since it may quote what it was about."""
+    while head := calls.read(LENGTH.size):
+        name, arguments = msgspec.msgpack.decode(calls.read(LENGTH.unpack(head)[0]), type=tuple[str, list[Any]])
+        outcome: tuple[str, Any]
+        try:
+            outcome = "ok", msgspec.to_builtins(methods[name](*arguments), builtin_types=(bytes,))
+        except PhotoError as error:
+            outcome = "photo", error.code
+        except Exception as error:  # noqa: BLE001 - the caller gets it
+            outcome = "error", type(error).__name__
+        answer = msgspec.msgpack.encode(outcome)
+        answers.write(LENGTH.pack(len(answer)) + answer)
+        answers.flush()
+
+
+def main() -> None:
+    """Set the limits, load the methods, serve."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    calls, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not come between the answers
+    serve(KINDS[sys.argv[1]](*sys.argv[2:]), calls, answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Looking at a person's layers: gathering facts, keeping outcomes, opening cases. Verbs save; they never commit."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from domain.clock import WIB
+from domain.ports import Identity
+from domain.programme import Programme
+from domain.verification.actions import lists, review
+from domain.verification.rules import layers as rules
+from domain.verification.rules.layers import Facts, Verdict
+from models import crypto
+from models.conversation import Conversation
+from models.enums import Employment, FaceVerdict, Layer, LayerState, Match
+from models.person import FaceCheck, Person, Photo
+from models.verification import FaceVector, KycReference, LayerOutcome, RegistryAnswer, VerificationTask
+
+LEASE = timedelta(minutes=2)
+LONGEST_WAIT = timedelta(hours=1)
+
+
+async def ask_for_verification(person_id: int, now: datetime) -> None:
+    """Let a person's layers be looked at (again): something they rest on has come or changed."""
+    if await VerificationTask.filter(person_id=person_id).exists():
+        task = await VerificationTask.filter(person_id=person_id).select_for_update().get()
+        task.asked, task.due_at, task.attempts = task.asked + 1, now, 0
+        await task.save(update_fields=["asked", "due_at", "attempts"])
+        return
+    await VerificationTask.create(person_id=person_id, due_at=now)
+
+
+async def claim_verification(now: datetime) -> VerificationTask | None:
+    """Take the person who has waited longest; another worker may have them again when the lease runs out."""
+    while True:
+        task = await VerificationTask.filter(due_at__lte=now).order_by("due_at").first()
+        if task is None:
+            return None
+        # The old due time in the condition is what two workers race for: only one of them changes a row.
+        claimed = await VerificationTask.filter(person_id=task.person_id, due_at=task.due_at).update(
+            due_at=now + LEASE, attempts=task.attempts + 1
+        )
+        if claimed:
+            task.attempts += 1
+            return task
+
+
+async def finish_verification(task: VerificationTask, now: datetime, *, complete: bool) -> None:
+    """Note how far the work has come; what was asked for meanwhile, or could not be completed, stays due."""
+    if not complete:
+        wait = min(timedelta(seconds=5 * 2**task.attempts), LONGEST_WAIT)
+        await VerificationTask.filter(person_id=task.person_id, asked=task.asked).update(due_at=now + wait)
+        return
+    await VerificationTask.filter(person_id=task.person_id, asked=task.asked).update(
+        done=task.asked, due_at=None, attempts=0
+    )
+
+
+def identity_of(person: Person) -> Identity:
+    """What the civil registry is asked about a person."""
+    return Identity(person.nik, person.kk, person.name, date.fromisoformat(person.birth_date))
+
+
+def _identity_evidence(person: Person) -> bytes:
+    asked = (person.nik, person.kk, person.name, person.birth_date)
+    return crypto.ring().index("registry", "\0".join(asked))
+
+
+async def registry_answer(person: Person) -> Mapping[str, Match] | None:
+    """What the registry said of exactly these data; None where it has to be asked."""
+    row = await RegistryAnswer.filter(person_id=person.id, evidence=_identity_evidence(person)).first()
+    if row is None:
+        return None
+    return {name: Match(said) for name, _, said in (item.partition("=") for item in row.answer.split(","))}
+
+
+async def keep_registry_answer(person: Person, answer: Mapping[str, Match], now: datetime) -> None:
+    """Keep what the registry said, so that the same question is asked once."""
+    said = ",".join(f"{name}={answer.get(name, Match.UNKNOWN).value}" for name in rules.REGISTRY_FIELDS)
+    await RegistryAnswer.update_or_create(
+        person_id=person.id, defaults={"evidence": _identity_evidence(person), "answer": said, "answered_at": now}
+    )
+
+
+async def face_of(person: Person) -> FaceVector | None:
+    """The vector of a person's accepted selfie."""
+    return await FaceVector.filter(photo_id=person.selfie_photo_id).first() if person.selfie_photo_id else None
+
+
+async def people_of(vector_ids: list[int], person_id: int) -> tuple[int, ...]:
+    """The other people to whom these faces belong."""
+    vectors = await FaceVector.filter(id__in=vector_ids).prefetch_related("conversation")
+    people = {vector.conversation.person_id for vector in vectors}
+    return tuple(sorted(number for number in people if number and number != person_id))
+
+
+async def _gather(db: BaseDBAsyncClient, person: Person, twins: tuple[int, ...] | None) -> Facts:
+    ring = crypto.ring()
+    proven = await Conversation.filter(person_id=person.id, phone_index=person.phone_index).exists()
+    check = await FaceCheck.filter(
+        card_photo_id=person.card_photo_id, selfie_photo_id=person.selfie_photo_id, conversation__person_id=person.id
+    ).first()
+    reference = await KycReference.filter(id=person.kyc_reference_id, nik_index=person.nik_index).first()
+    return Facts(
+        nik=person.nik,
+        kk=person.kk,
+        name=person.name,
+        birth_date=date.fromisoformat(person.birth_date),
+        warnings=tuple(name for name in person.warnings.split(",") if name),
+        phone_proven=proven,
+        email_proven=person.email is not None,
+        education=person.education,
+        employment=Employment(person.employment),
+        registry=await registry_answer(person),
+        selfie=person.selfie_photo_id,
+        face=FaceVerdict(check.verdict) if check else None,
+        attested=reference is not None,
+        twins=twins,
+        excluded=await lists.excluded_by(db, person.nik_index),
+        served=await lists.served(db, ring.index("kk", person.kk)),
+    )
+
+
+async def verify(
+    db: BaseDBAsyncClient, person: Person, twins: tuple[int, ...] | None, programme: Programme, now: datetime
+) -> dict[Layer, Verdict]:
+    """Judge all layers of a person on what is known now, keep what changed and open cases; gives the verdicts.
+
+    ``twins``: other people whose face is this alike, None while nobody has looked.
+    """
+    today = now.astimezone(WIB).date()
+    asked, eligibility = programme.layers_on(today), programme.eligibility_on(today)
+    facts = await _gather(db, person, twins)
+    seen = {layer: crypto.ring().index("evidence", rules.evidence(layer, facts)) for layer in Layer}
+    decisions = {layer: await review.decision_on(person.id, layer, seen[layer]) for layer in Layer}
+    verdicts = rules.judge(facts, today, eligibility, asked, {k: v for k, v in decisions.items() if v is not None})
+    await _keep(person.id, verdicts, seen, programme.version, now)
+    for layer, verdict in verdicts.items():
+        await review.drop_cases(person.id, layer, seen[layer], now)
+        if verdict.state == LayerState.REVIEW:
+            others = twins or () if layer == Layer.UNIQUE else ()
+            await review.open_case(person.id, layer, verdict.reason, seen[layer], now, others=others)
+    await _open_signals(person, now)
+    return verdicts
+
+
+async def _keep(
+    person_id: int, verdicts: Mapping[Layer, Verdict], seen: Mapping[Layer, bytes], version: str, now: datetime
+) -> None:
+    current = {row.layer: row for row in await current_outcomes(person_id)}
+    for layer, verdict in verdicts.items():
+        row = current.get(layer)
+        same = (verdict.state, verdict.reason, verdict.detail, version, seen[layer])
+        if row is not None:
+            if same == (row.state, row.reason, row.detail, row.rules, bytes(row.evidence)):
+                continue
+            await LayerOutcome.filter(id=row.id).update(replaced_at=now)
+        await LayerOutcome.create(
+            person_id=person_id,
+            layer=layer,
+            state=verdict.state,
+            reason=verdict.reason,
+            detail=verdict.detail,
+            rules=version,
+            evidence=seen[layer],
+            decided_at=now,
+        )
+
+
+async def _open_signals(person: Person, now: datetime) -> None:
+    """Things that staff should see and no layer shows: one NIK, phone or card photo on several registrations."""
+    photo = await Photo.filter(id=person.card_photo_id).first() if person.card_photo_id else None
+    alike = [same.id for same in await Photo.filter(sha256=photo.sha256).only("id")] if photo else []
+    signals = {
+        "nik_known": Person.filter(nik_index=person.nik_index),
+        "phone_reused": Person.filter(phone_index=person.phone_index),
+        "card_reused": Person.filter(card_photo_id__in=alike),
+    }
+    for reason, people in signals.items():
+        others = [other.id for other in await people.exclude(id=person.id).order_by("id").only("id")]
+        if others:
+            evidence = crypto.ring().index("signal", f"{reason}:{others}")
+            await review.open_case(person.id, Layer.UNIQUE, reason, evidence, now, others=others, hidden=True)
+
+
+async def current_outcomes(person_id: int) -> list[LayerOutcome]:
+    """What each layer came to last."""
+    return await LayerOutcome.filter(person_id=person_id, replaced_at=None).order_by("id")

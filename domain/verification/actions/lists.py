@@ -1,0 +1,95 @@
+"""Lists that change who is admitted: exclusion (social aid, officials, earlier recipients), priority, households.
+
+A list is imported as a whole: its lines go in by small portions under a version that does not count yet, and one small
+update switches to it, so that nobody ever meets half a list.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from models import lists as digests
+from models.enums import ListKind, TaskStatus
+from models.verification import ListVersion, PersonList
+
+
+@dataclass(frozen=True)
+class ListTerms:
+    """What a list is: its code, what standing on it means, who keeps it, and why in words for those on it."""
+
+    code: str
+    kind: ListKind
+    owner: str
+    reason_id: str
+    reason_en: str
+
+
+async def define(terms: ListTerms) -> PersonList:
+    """Make a list known, or change what is said of it."""
+    row, _ = await PersonList.update_or_create(
+        code=terms.code,
+        defaults={
+            "kind": terms.kind,
+            "owner": terms.owner,
+            "reason_id": terms.reason_id,
+            "reason_en": terms.reason_en,
+        },
+    )
+    return row
+
+
+async def counting(person_list: PersonList, file_sha256: bytes) -> bool:
+    """Whether this very file is what counts now."""
+    version = await ListVersion.filter(id=person_list.version_id, file_sha256=file_sha256).first()
+    return version is not None
+
+
+async def start_version(person_list: PersonList, file_sha256: bytes, as_of: date, now: datetime) -> ListVersion:
+    """Begin an import, or go on with one of the same file that was broken off."""
+    begun = await ListVersion.filter(list_id=person_list.id, file_sha256=file_sha256, status=TaskStatus.PENDING).first()
+    return begun or await ListVersion.create(
+        list_id=person_list.id, file_sha256=file_sha256, as_of=as_of, started_at=now
+    )
+
+
+async def finish_version(version: ListVersion, taken: int, repeated: int, refused: int, now: datetime) -> int | None:
+    """Let an import count; gives the version it replaces, whose lines can go."""
+    await ListVersion.filter(id=version.id).update(
+        status=TaskStatus.DONE, taken=taken, repeated=repeated, refused=refused, finished_at=now
+    )
+    person_list = await PersonList.filter(id=version.list_id).select_for_update().get()
+    replaced: int | None = person_list.version_id
+    await PersonList.filter(id=version.list_id).update(version_id=version.id)
+    return replaced
+
+
+async def _versions(kinds: Sequence[ListKind]) -> dict[int, PersonList]:
+    rows = await PersonList.filter(kind__in=kinds, version_id__isnull=False).order_by("id")
+    return {int(row.version_id or 0): row for row in rows}
+
+
+async def excluded_by(db: BaseDBAsyncClient, nik_index: bytes) -> str:
+    """The code of the first list that shuts a NIK out, "" where none does."""
+    versions = await _versions([ListKind.EXCLUDED])
+    found = await digests.times(db, list(versions), nik_index)
+    return next((row.code for number, row in versions.items() if number in found), "")
+
+
+async def has_priority(db: BaseDBAsyncClient, nik_index: bytes) -> bool:
+    """Whether a NIK stands on a list of people laid off or furloughed."""
+    return bool(await digests.times(db, list(await _versions([ListKind.PRIORITY])), nik_index))
+
+
+async def served(db: BaseDBAsyncClient, kk_index: bytes) -> int:
+    """Recipients that a family card has had, as the lists of households say."""
+    return sum((await digests.times(db, list(await _versions([ListKind.SERVED])), kk_index)).values())
+
+
+async def words(code: str, language: str) -> dict[str, str]:
+    """Owner of a list and why it shuts people out, in the reader's language."""
+    row = await PersonList.get_or_none(code=code)
+    if row is None:
+        return {"owner": "", "why": ""}
+    return {"owner": row.owner, "why": row.reason_en if language == "en" else row.reason_id}

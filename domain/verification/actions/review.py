@@ -1,0 +1,120 @@
+"""Cases for staff: opening, deciding, appealing. Verbs load, ask the rules and save; they never commit."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from domain.errors import DomainError
+from domain.verification.rules.review import decided
+from models.enums import Decision, Layer, LayerState, TaskStatus
+from models.verification import LayerOutcome, ReviewCase, ReviewVote
+
+
+async def open_case(
+    person_id: int,
+    layer: Layer,
+    reason: str,
+    evidence: bytes,
+    now: datetime,
+    *,
+    others: Iterable[int] = (),
+    hidden: bool = False,
+) -> None:
+    """Ask staff to look; the same reason on the same evidence is one case."""
+    await ReviewCase.get_or_create(
+        person_id=person_id,
+        layer=layer,
+        reason=reason,
+        evidence=evidence,
+        appeal=False,
+        defaults={
+            "others": ",".join(str(number) for number in others)[:400],
+            "hidden": hidden,
+            "opened_at": now,
+        },
+    )
+
+
+async def open_cases() -> list[ReviewCase]:
+    """Cases nobody has decided yet, oldest first."""
+    return await ReviewCase.filter(status=TaskStatus.PENDING).order_by("id")
+
+
+async def vote(case_id: int, staff: str, decision: Decision, words: str, now: datetime) -> Decision | None:
+    """Record what a member of staff decided, and why in words for the person; gives the decision once there is one.
+
+    Refused with review.no_such_case, review.voted_before (one vote each; an appeal is for somebody who has not voted on
+    what is appealed), review.no_words (a rejection says why) and review.no_photo (only photos can be asked for anew).
+    """
+    # The lock closes the race of two votes of which each sees only itself.
+    case = await ReviewCase.filter(id=case_id, status=TaskStatus.PENDING).select_for_update().first()
+    if case is None:
+        raise DomainError("review.no_such_case")
+    if decision == Decision.REJECT and not words.strip():
+        raise DomainError("review.no_words")
+    layer = Layer(case.layer)
+    if decision == Decision.NEW_PHOTO and layer not in {Layer.FACE, Layer.UNIQUE}:
+        raise DomainError("review.no_photo")
+    earlier = ReviewVote.filter(
+        case__person_id=case.person_id, case__layer=case.layer, case__evidence=case.evidence, staff=staff
+    )
+    if await earlier.exists():
+        raise DomainError("review.voted_before")
+    await ReviewVote.create(case_id=case.id, staff=staff, decision=decision, words=words.strip(), voted_at=now)
+    votes = await ReviewVote.filter(case_id=case.id).order_by("id")
+    result = decided([Decision(vote.decision) for vote in votes], layer)
+    if result is not None:
+        case.status, case.decision, case.closed_at = TaskStatus.DONE, result, now
+        await case.save(update_fields=["status", "decision", "closed_at"])
+    return result
+
+
+async def words_for(case_id: int) -> str:
+    """What the member of staff who settled a case wrote to the person."""
+    votes = await ReviewVote.filter(case_id=case_id).order_by("-id")
+    case = await ReviewCase.get(id=case_id)
+    return next((vote.words for vote in votes if vote.decision == case.decision and vote.words), "")
+
+
+async def decision_on(person_id: int, layer: Layer, evidence: bytes) -> Decision | None:
+    """What staff decided last on this evidence; signals that no layer shows decide no layer."""
+    case = (
+        await ReviewCase.filter(
+            person_id=person_id, layer=layer, evidence=evidence, hidden=False, decision__isnull=False
+        )
+        .order_by("-id")
+        .first()
+    )
+    return None if case is None else Decision(case.decision or "")
+
+
+async def drop_cases(person_id: int, layer: Layer, evidence: bytes, now: datetime) -> None:
+    """Close cases on a layer's earlier evidence: what they were about has changed."""
+    await (
+        ReviewCase.filter(person_id=person_id, layer=layer, status=TaskStatus.PENDING, hidden=False)
+        .exclude(evidence=evidence)
+        .update(status=TaskStatus.DONE, closed_at=now)
+    )
+
+
+async def appeal(person_id: int, now: datetime) -> int:
+    """Ask staff to look at every rejection again, once each (UU PDP 27/2022, art. 10); gives how many were asked for.
+
+    Refused with review.nothing_to_appeal where no layer has failed, review.appealed_before where all were.
+    """
+    failed = await LayerOutcome.filter(person_id=person_id, replaced_at=None, state=LayerState.FAILED).order_by("id")
+    if not failed:
+        raise DomainError("review.nothing_to_appeal")
+    asked = 0
+    for outcome in failed:
+        _, new = await ReviewCase.get_or_create(
+            person_id=person_id,
+            layer=outcome.layer,
+            reason="appeal",
+            evidence=outcome.evidence,
+            appeal=True,
+            defaults={"opened_at": now},
+        )
+        asked += new
+    if not asked:
+        raise DomainError("review.appealed_before")
+    return asked
