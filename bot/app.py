@@ -1,14 +1,15 @@
 """Wiring: the one place that puts database, engine, channels, delivery and tasks together."""
 
 import asyncio
+import dataclasses
 import gc
 import logging
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
 from aiohttp import web
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -16,14 +17,19 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from bot import web as webserver
 from bot.channel import Desk, LocalSender, Sender
 from bot.channels import browser
+from bot.channels.mail import MailSender
 from bot.channels.telegram import TelegramChannel
 from bot.delivery import Delivery
-from bot.gateways.faces.process import FaceProcess
+from bot.gateways.civil_registry import CsvRegistry, HttpRegistry
+from bot.gateways.faces.process import FaceIndexProcess, PhotoProcess
+from bot.gateways.kyc import PartnerKeys
 from bot.gateways.media import MediaFolder
+from bot.partners import KycDesk
+from bot.photos import Fetch, Photos
 from bot.settings import Settings
-from bot.tasks import Fetch, Photos
+from bot.verifications import Verifications
 from domain import clock, regions
-from domain.programme import DEFAULT, Programme, load
+from domain.programme import DEFAULT, Programme, load, load_partners
 from handlers import i18n
 from handlers.conversation import Inbound, Photo
 from handlers.engine import Engine, Outgoing, TurnResult, address_lookup, outgoing
@@ -37,16 +43,33 @@ log = logging.getLogger(__name__)
 MAILBOX_PAGE = 100
 
 
-@dataclass
-class App:
-    """What a process is made of."""
+class Runs(Protocol):
+    """Something that works until it is cancelled."""
 
-    settings: Settings
-    db: BaseDBAsyncClient
-    programme: Programme
-    engine: Engine
-    delivery: Delivery
+    async def run(self) -> None:
+        """Work."""
+
+
+class App:
+    """What a process is made of. Its photos and verifications are set by ``running``: they feed back into it."""
+
     photos: Photos
+    verifications: Verifications
+
+    def __init__(
+        self, settings: Settings, db: BaseDBAsyncClient, programme: Programme, senders: dict[Channel, Sender]
+    ) -> None:
+        self.settings, self.db, self.programme, self._senders = settings, db, programme, senders
+        self.engine = Engine(db, programme, clock.now, self._wake)
+        self.delivery = Delivery(db, senders, clock.now)
+
+    def _wake(self) -> None:
+        self.photos.work.wake()
+        self.verifications.work.wake()
+
+    def workers(self) -> tuple[Runs, ...]:
+        """Everything that runs for as long as the process does."""
+        return self.engine, self.delivery, self.photos.work, self.verifications.work
 
     async def receive(self, inbound: Inbound) -> TurnResult:
         """Take a message and deliver the replies: what every channel calls."""
@@ -69,9 +92,9 @@ class App:
         return address_id, [outgoing(row) for row in rows]
 
     async def directs(self, channel: Channel, chat: str) -> list[Outgoing]:
-        """What went to bare numbers and e-mail addresses in a chat's conversation, oldest first."""
-        lookup = address_lookup(channel, chat)
-        return [outgoing(row) for row in await self.engine.tables.directs(self.db, lookup, MAILBOX_PAGE)]
+        """What no provider carries to bare numbers and e-mail addresses of a chat's conversation, oldest first."""
+        rows = await self.engine.tables.directs(self.db, address_lookup(channel, chat), MAILBOX_PAGE)
+        return [outgoing(row) for row in rows if isinstance(self._senders[Channel(row.channel)], LocalSender)]
 
     def desk(self) -> Desk:
         """What the browser chat and the terminal need."""
@@ -94,27 +117,49 @@ async def running(
     """An app with its engine, delivery and tasks at work; everything is ended and closed on the way out."""
     crypto.use(settings.keyring())
     regions.load()
+    programme = _programme(settings)
+    senders = {Channel.SMS: LocalSender(), Channel.MAIL: _mail(settings), **(senders or {})}
+    async with AsyncExitStack() as stack:
+        process = PhotoProcess(settings.face_models, settings.photo_workers)
+        stack.push_async_callback(process.close)
+        index = FaceIndexProcess()
+        stack.push_async_callback(index.close)
+        registry = _registry(settings)
+        if registry is not None:
+            stack.push_async_callback(registry.close)
+        db = await stack.enter_async_context(database(settings.database_url))
+        app = App(settings, db, programme, senders)
+        app.photos = Photos(
+            process, process, MediaFolder(settings.media_dir), programme, clock.now, fetchers or {}, app.receive
+        )
+        app.verifications = Verifications(db, registry, index, programme, clock.now, app.receive)
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        work = [group.create_task(each.run()) for each in app.workers()]
+        try:
+            yield app
+        finally:
+            for task in work:
+                task.cancel()
+
+
+def _programme(settings: Settings) -> Programme:
     programme = load(settings.programme or DEFAULT)
-    faces = FaceProcess(settings.face_models, settings.photo_workers)
-    try:
-        async with database(settings.database_url) as db:
-            photos = Photos(faces, MediaFolder(settings.media_dir), programme, clock.now, fetchers or {})
-            local = {Channel.SMS: LocalSender(), Channel.MAIL: LocalSender()}
-            delivery = Delivery(db, {**local, **(senders or {})}, clock.now)
-            app = App(settings, db, programme, Engine(db, programme, clock.now, photos.wake), delivery, photos)
-            async with asyncio.TaskGroup() as group:
-                work = [
-                    group.create_task(app.engine.run()),
-                    group.create_task(delivery.run()),
-                    group.create_task(photos.run(app.receive)),
-                ]
-                try:
-                    yield app
-                finally:
-                    for task in work:
-                        task.cancel()
-    finally:
-        await faces.close()
+    if settings.kyc_partners is None:
+        return programme
+    return dataclasses.replace(programme, partners=load_partners(settings.kyc_partners))
+
+
+def _mail(settings: Settings) -> Sender:
+    url = settings.smtp_url.get_secret_value()
+    if not url:
+        return LocalSender()
+    return MailSender(url, settings.mail_from, i18n.text(i18n.DEFAULT_LANGUAGE, "code.mail_subject"))
+
+
+def _registry(settings: Settings) -> HttpRegistry | CsvRegistry | None:
+    if settings.registry_url:
+        return HttpRegistry(settings.registry_url, settings.registry_token.get_secret_value())
+    return CsvRegistry(settings.registry_csv) if settings.registry_csv else None
 
 
 async def serve(settings: Settings) -> None:
@@ -129,6 +174,7 @@ async def serve(settings: Settings) -> None:
     async with running(settings, senders, fetchers) as app:
         site = webserver.application()
         browser.BrowserChat(app.desk()).add_routes(site)
+        KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
         if telegram:
             site.router.add_post("/webhooks/telegram", webserver.guarded(telegram.webhook(app.receive)))
         runner = web.AppRunner(

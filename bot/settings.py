@@ -48,6 +48,12 @@ class Settings(BaseSettings):
         SecretStr("")
     )
     telegram_reply_in_webhook: bool = False
+    smtp_url: SecretStr = SecretStr("")
+    mail_from: str = "Gelombang <noreply@localhost>"
+    registry_url: str = ""
+    registry_token: SecretStr = SecretStr("")
+    registry_csv: Path | None = None
+    kyc_partners: Path | None = None
     face_models: Path | None = None
     photo_workers: int = Field(1, ge=1, le=64)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -78,6 +78,24 @@ class Media(Protocol):
         """The photo; raises KeyError where it is gone."""
 
 
+class CardLine(msgspec.Struct, frozen=True):
+    """A line of print on a photo; the edges are fractions of the upright picture's width and height."""
+
+    text: str
+    score: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Cards(Protocol):
+    """Reading print, in another process."""
+
+    async def read(self, jpeg: bytes) -> tuple[CardLine, ...]:
+        """Lines of text on a prepared photo, in reading order."""
+
+
 class FaceIndex(Protocol):
     """Every accepted face, for finding one again."""
 

@@ -79,8 +79,19 @@ class KycRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Partner:
+    """A bank or wallet that vouches for its customers; ``keys`` are its public keys as JWK."""
+
+    id: str
+    name: str
+    keys: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Programme:
-    """All rules that are data. ``version`` is the beginning of the file's SHA-256; outcomes are kept with it."""
+    """All rules that are data. ``version`` is the beginning of the file's SHA-256; outcomes are kept with it.
+    ``partners`` come from a file of their own (setting GELOMBANG_KYC_PARTNERS).
+    """
 
     version: str
     eligibility: tuple[Eligibility, ...]
@@ -88,6 +99,7 @@ class Programme:
     codes: CodeRules
     face: FaceRules
     kyc: KycRules
+    partners: tuple[Partner, ...] = ()
 
     def eligibility_on(self, day: date) -> Eligibility:
         """The rule in force on a day; the first one where the day lies before all of them."""
@@ -116,6 +128,18 @@ def load(path: Path = DEFAULT) -> Programme:
             face=FaceRules(**data["face"]),
             kyc=KycRules(**data["kyc"]),
         )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error!r}") from error
+
+
+def load_partners(path: Path) -> tuple[Partner, ...]:
+    """Read the KYC partners; raises ValueError naming the file and what is wrong in it."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        partners = tuple(Partner(each["id"], each["name"], tuple(each["keys"])) for each in data["partners"])
+        if len({partner.id for partner in partners}) != len(partners) or not all(partner.keys for partner in partners):
+            raise ValueError("every partner needs an id of its own and a key")
+        return partners
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error!r}") from error
 

@@ -10,6 +10,7 @@ import msgspec
 from domain.errors import DomainError
 from domain.ports import FaceFacts
 from domain.programme import Programme
+from domain.verification.rules.card import CardReading
 from models.enums import Channel, PhotoKind
 
 Draft: TypeAlias = dict[str, Any]
@@ -36,16 +37,28 @@ class Contact(msgspec.Struct, frozen=True):
     proven: bool
 
 
-class PhotoOutcome(msgspec.Struct, frozen=True):
-    """What the photo task found; ``error`` is a message key. ``verdict`` is a FaceVerdict, empty without comparison;
-    ``card_photo`` is the card the selfie was compared with.
+class PhotoOutcome(msgspec.Struct, frozen=True, tag="photo"):
+    """What a photo task found; ``error`` is a message key. ``verdict`` is a FaceVerdict or a TurnVerdict, ``reading``
+    what a card says; ``card_photo`` or ``selfie_photo`` is what the face was compared with.
     """
 
     kind: PhotoKind
     photo: Photo | None = None
     error: str = ""
     verdict: str = ""
+    reading: CardReading | None = None
     card_photo: str = ""
+    selfie_photo: str = ""
+
+
+class VerificationOutcome(msgspec.Struct, frozen=True, tag="verification"):
+    """A layer of this person came to something they should hear of."""
+
+
+class KycOutcome(msgspec.Struct, frozen=True, tag="kyc"):
+    """A partner's statement has come for this reference."""
+
+    reference_id: int
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +82,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     location: tuple[float, float] | None = None
     other: str | None = None
     problem: str | None = None
-    outcome: PhotoOutcome | None = None
+    outcome: PhotoOutcome | VerificationOutcome | KycOutcome | None = None
     reachable: bool | None = None
     carries_reply: bool = False
 
@@ -153,6 +166,9 @@ class Act(msgspec.Struct, frozen=True):
 
 Outcome: TypeAlias = Done | Act
 
+On: TypeAlias = Callable[..., Go]
+"""A flow's way on: (turn, *replies, **answers) to the next open question."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -178,8 +194,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Steps in order. ``outcome`` takes what a photo task found, whatever step the person is on by then;
-    ``status`` answers the keyword.
+    """Steps in order. ``outcome`` takes what slow work came to, whatever step the person is on by then; ``status``
+    answers the keyword.
     """
 
     name: str
@@ -203,7 +219,7 @@ class Flow:
         if any(name in turn.draft for name in step.inner):
             return Go(step.name, without(turn.draft, *step.inner))
         for earlier in reversed(self.steps[: self.steps.index(step)]):
-            if all(name in turn.draft for name in earlier.fills):
+            if earlier.fills and all(name in turn.draft for name in earlier.fills):
                 if earlier.final:
                     break
                 return Go(earlier.name, without(turn.draft, *earlier.fills))

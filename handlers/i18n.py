@@ -1,7 +1,8 @@
 """Words in the reader's language: catalogues, and rendering what a step says.
 
 Parameters are formatted by the end of their names, when the message is sent: ``_date`` (ISO date) is written out,
-``_time`` (ISO moment) becomes WIB, ``_label`` is a message key of its own, ``_number`` gets its thousands' dots.
+``_time`` (ISO moment) becomes WIB, ``_label`` is a message key of its own, ``_number`` gets its thousands' dots,
+``_lines`` is a list of keys with parameters, a line each.
 """
 
 from datetime import date, datetime
@@ -74,6 +75,8 @@ def _formatted(language: str, name: str, value: Any) -> Any:
         return format_datetime(moment, "d MMMM y, HH.mm", tzinfo=WIB, locale=_locale(language)) + " WIB"
     if name.endswith("_label"):
         return text(language, value)
+    if name.endswith("_lines"):
+        return "\n".join(text(language, key, params) for key, params in value)
     if name.endswith("_number"):
         return format_decimal(value, locale=_locale(language))
     return value

@@ -113,7 +113,7 @@ class HelpRequest(Model):
     )
     conversation_id: int
     step = fields.CharField(max_length=64)
-    status = fields.CharField(max_length=16, default=TaskStatus.PENDING)
+    status = fields.CharField(max_length=16, default=TaskStatus.PENDING.value)
     opened_at = fields.DatetimeField()
     closed_at = fields.DatetimeField(null=True)
 

@@ -43,8 +43,9 @@ class VerificationTask(Model):
     looked at again.
     """
 
+    id = fields.BigIntField(primary_key=True)
     person: fields.OneToOneRelation[Person] = fields.OneToOneField(
-        "models.Person", primary_key=True, related_name="verification", on_delete=fields.RESTRICT
+        "models.Person", related_name="verification", on_delete=fields.RESTRICT
     )
     person_id: int
     asked = fields.IntField(default=1)
@@ -58,10 +59,11 @@ class VerificationTask(Model):
 
 
 class RegistryAnswer(Model):
-    """What the civil registry said of a person, field by field; ``evidence`` is what it was asked about."""
+    """What the civil registry said of a person, field by field (``evidence``: what it was asked about)."""
 
+    id = fields.BigIntField(primary_key=True)
     person: fields.OneToOneRelation[Person] = fields.OneToOneField(
-        "models.Person", primary_key=True, related_name="registry_answer", on_delete=fields.RESTRICT
+        "models.Person", related_name="registry_answer", on_delete=fields.RESTRICT
     )
     person_id: int
     evidence = fields.BinaryField()
@@ -159,7 +161,7 @@ class ListVersion(Model):
     list_id: int
     file_sha256 = fields.BinaryField()
     as_of = fields.DateField()
-    status = fields.CharField(max_length=16, default=TaskStatus.PENDING)
+    status = fields.CharField(max_length=16, default=TaskStatus.PENDING.value)
     taken = fields.IntField(default=0)
     repeated = fields.IntField(default=0)
     refused = fields.IntField(default=0)
@@ -187,7 +189,7 @@ class ReviewCase(Model):
     evidence = fields.BinaryField()
     appeal = fields.BooleanField(default=False)
     hidden = fields.BooleanField(default=False)
-    status = fields.CharField(max_length=16, default=TaskStatus.PENDING)
+    status = fields.CharField(max_length=16, default=TaskStatus.PENDING.value)
     decision = fields.CharField(max_length=16, null=True)
     opened_at = fields.DatetimeField()
     closed_at = fields.DatetimeField(null=True)

@@ -12,7 +12,7 @@ import msgspec
 from bot.gateways.child import LENGTH
 from domain.ports import PhotoError
 
-MEMORY = 3 * 1024**3
+MEMORY = 4 * 1024**3
 
 Method = Callable[..., Any]
 
@@ -25,7 +25,15 @@ def _opencv(folder: str = "") -> Mapping[str, Method]:
     return {"prepare": faces.prepare, "compare": faces.compare}
 
 
-KINDS: Mapping[str, Callable[..., Mapping[str, Method]]] = {"opencv": _opencv}
+def _index() -> Mapping[str, Method]:
+    """Search among all accepted faces."""
+    from bot.gateways.faces.index import VectorIndex  # noqa: PLC0415
+
+    index = VectorIndex()
+    return {"count": index.count, "add": index.add, "search": index.search}
+
+
+KINDS: Mapping[str, Callable[..., Mapping[str, Method]]] = {"opencv": _opencv, "index": _index}
 
 
 def serve(methods: Mapping[str, Method], calls: BinaryIO, answers: BinaryIO) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from models.conversation import Consent
 from models.enums import Channel
 
-NOTICE_VERSION = "1"
+NOTICE_VERSION = "2"
 
 
 async def record_consent(

@@ -10,7 +10,11 @@ from models.person import Person
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
-    """All answers of a registration, each already checked by the rules."""
+    """All answers of a registration, each already checked by the rules; the same names as in the conversation's draft.
+
+    ``selfie`` is None where a KYC partner vouches (``kyc_reference``); ``turned`` is None where the head was not seen
+    turned as asked.
+    """
 
     nik: str
     kk: str
@@ -23,33 +27,75 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     education: str
     employment: str
     interest: str
+    card_photo: str
+    selfie: str | None = None
+    turned: str | None = None
+    kyc_reference: int | None = None
     warnings: list[str] = []
 
 
-async def register(conversation_id: int, answers: Answers, now: datetime) -> Person:
-    """Save the person and bind the conversation to them. Whether the NIK is known makes no difference here."""
+async def register(conversation_id: int, person_id: int | None, answers: Answers, now: datetime) -> int:
+    """Save the person, new or corrected, and bind the conversation to them; gives their id.
+
+    Whether the NIK is known makes no difference here.
+    """
     ring = crypto.ring()
-    person = await Person.create(
-        nik=answers.nik,
-        nik_index=ring.index("nik", answers.nik),
-        kk=answers.kk,
-        kk_index=ring.index("kk", answers.kk),
-        name=answers.name,
-        birth_date=answers.birth_date.isoformat(),
-        sex=answers.sex,
-        phone=answers.phone,
-        phone_index=ring.index("phone", answers.phone),
-        region_code=answers.region,
-        address=answers.address,
-        education=answers.education,
-        employment=answers.employment,
-        interest=answers.interest,
-        warnings=",".join(answers.warnings),
-        declared_at=now,
-        created_at=now,
+    person = Person() if person_id is None else await Person.get(id=person_id)
+    person.update_from_dict(
+        {
+            "nik": answers.nik,
+            "nik_index": ring.index("nik", answers.nik),
+            "kk": answers.kk,
+            "kk_index": ring.index("kk", answers.kk),
+            "name": answers.name,
+            "birth_date": answers.birth_date.isoformat(),
+            "sex": answers.sex,
+            "phone": answers.phone,
+            "phone_index": ring.index("phone", answers.phone),
+            "region_code": answers.region,
+            "address": answers.address,
+            "education": answers.education,
+            "employment": answers.employment,
+            "interest": answers.interest,
+            "card_photo_id": answers.card_photo,
+            "selfie_photo_id": answers.selfie,
+            "turned_photo_id": answers.turned,
+            "kyc_reference_id": answers.kyc_reference,
+            "warnings": ",".join(answers.warnings),
+            "declared_at": now,
+        }
     )
+    if person_id is None:
+        person.created_at = now
+    await person.save()
     await Conversation.filter(id=conversation_id).update(person_id=person.id)
-    return person
+    number: int = person.id
+    return number
+
+
+async def answers_of(person_id: int) -> dict[str, object]:
+    """What a registered person answered, as the conversation's draft has it, so that one answer can be corrected."""
+    person = await Person.get(id=person_id)
+    return {
+        "consent": person.created_at.isoformat(),
+        "phone": person.phone,
+        "phone_ok": True,
+        "card_photo": person.card_photo_id,
+        "card_checked": True,
+        "nik": person.nik,
+        "name": person.name,
+        "birth_date": person.birth_date,
+        "kk": person.kk,
+        "region": person.region_code,
+        "address": person.address,
+        "education": person.education,
+        "in_education": False,
+        "employment": person.employment,
+        "interest": person.interest,
+        "selfie": person.selfie_photo_id,
+        "turned": person.turned_photo_id,
+        "kyc_reference": person.kyc_reference_id,
+    }
 
 
 async def set_email(person_id: int, email: str) -> None:

@@ -157,6 +157,12 @@ def check_age(born: date, today: date, rule: Eligibility) -> None:
         raise DomainError("registration.too_old", max_age=rule.max_age, age=age)
 
 
+def check_employment(employment: str, rule: Eligibility) -> None:
+    """Refuse work that the rule in force shuts out."""
+    if employment in rule.refused_employment:
+        raise DomainError("registration.employment_refused")
+
+
 def likely_birth_date(nik: Nik, today: date, rule: Eligibility) -> date | None:
     """The one birth date a NIK can mean for somebody who may register; None where there are two or none."""
     fitting = [born for born in nik.dates() if rule.min_age <= age_on(born, today) <= rule.max_age]

@@ -15,9 +15,11 @@ from handlers.conversation import (
     Stay,
     Step,
     Turn,
+    VerificationOutcome,
     pressed,
     without,
 )
+from handlers.conversations import standing
 from handlers.conversations.codes import send_code
 from handlers.conversations.waves import join_wave
 from models.enums import Channel
@@ -40,6 +42,12 @@ def _take_menu(turn: Turn) -> Outcome:
             assert turn.person_id is not None
             person_id = turn.person_id
             return Act(lambda: join_wave(turn, person_id, turn.draft))
+        case "fix":
+            return standing.correct(turn)
+        case "new_photo":
+            return standing.new_photo(turn)
+        case "appeal":
+            return standing.appeal(turn)
         case _:
             return Stay(again=True)
 
@@ -49,17 +57,20 @@ def _status(turn: Turn) -> Outcome:
 
     async def action() -> Done:
         assert turn.person_id is not None
+        layers = await standing.of(turn.person_id, turn.language)
+        choices = (*layers.choices, *screen.choices)
         found = await last_entry(turn.person_id)
         if found is None:
-            return Stay((Say("home.status_no_wave", choices=screen.choices),))
+            return Stay((Say("home.status_no_wave", layers.params, choices),))
         wave, entry = found
         params = {
             "wave": wave.number,
             "ticket": entry.ticket,
             "joined_time": entry.joined_at.isoformat(),
             "closes_time": wave.closes_at.isoformat(),
+            **layers.params,
         }
-        return Stay((Say("home.status", params, screen.choices),))
+        return Stay((Say("home.status", params, choices),))
 
     return Act(action)
 
@@ -105,9 +116,9 @@ def _take_email_code(turn: Turn) -> Outcome:
     return Act(action)
 
 
-def _no_outcome(turn: Turn) -> Outcome:
-    """A photo's outcome that comes after the registration was sent off: nothing waits for it any more."""
-    return Stay()
+def _outcome(turn: Turn) -> Outcome:
+    """What verification came to is told at once. A photo's outcome after the registration was sent off is too late."""
+    return standing.tell(turn) if isinstance(turn.inbound.outcome, VerificationOutcome) else Stay()
 
 
 FLOW = Flow(
@@ -118,5 +129,5 @@ FLOW = Flow(
         Step("registration.email_code", _ask_email_code, _take_email_code, needs="registration.code_unreadable"),
     ),
     _status,
-    _no_outcome,
+    _outcome,
 )

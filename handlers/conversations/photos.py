@@ -1,79 +1,156 @@
-"""ID-card photo and selfie: what to say to them, at once or when the slow work is done.
+"""ID-card photo, selfie and turned head: what to say to them when the slow work on them is done.
 
-A photo that is here (browser, terminal) is judged in the turn; one that its platform still holds (Telegram) is fetched
-by a task first. Comparing faces is always a task. Both come back as an outcome, which may find the person elsewhere.
+A photo that is here (browser, terminal) gets a first look in the turn; one that its platform still holds (Telegram) is
+fetched by the task. Reading and comparing are always a task, whose outcome may find the person elsewhere.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 from domain.errors import DomainError
 from domain.verification.actions.photos import start_photo_task
-from domain.verification.rules.faces import check_card
+from domain.verification.rules.faces import check_card, pick_side
 from handlers.conversation import (
     Act,
     Choice,
     Done,
+    Draft,
     Go,
+    On,
     Outcome,
     PhotoOutcome,
     RemotePhoto,
     Say,
     Stay,
     Turn,
+    without,
 )
-from models.enums import Channel, FaceVerdict, PhotoKind
+from handlers.conversations.card import proposal
+from models.enums import Channel, FaceVerdict, PhotoKind, Side, TurnVerdict
 
-On: TypeAlias = Callable[..., Go]
-"""The flow's way on: (turn, *replies, **answers) to the next open question."""
+CARD_TRIES = 2
+TURN_TRIES = 3
+STEPS = {
+    PhotoKind.CARD: "registration.card_photo",
+    PhotoKind.SELFIE: "registration.selfie",
+    PhotoKind.TURNED: "registration.turned",
+}
+# What belongs to a photo and goes with it when it is taken anew.
+ABOUT_SELFIE = ("selfie", "kyc", "kyc_reference", "turn_to", "turned", "mirrored", "turn_tries")
+ABOUT_CARD = ("card_photo", "card_tries", "card_checked", "card_wrong", "reading", "misread", *ABOUT_SELFIE)
 
 
-def take_card(turn: Turn, on: On) -> Outcome:
-    """A card photo that is here is judged at once; one that is not is fetched."""
+def take_card(turn: Turn) -> Outcome:
+    """A card photo is read by a task; one that shows no card portrait is refused at once where it is here."""
     photo = turn.inbound.photo
-    if isinstance(photo, RemotePhoto):
-        return _work(turn, PhotoKind.CARD, "registration.card_checking", remote=photo.file_id)
     if photo is None:
         raise DomainError("photo.need_card")
-    check_card(photo.facts)
-    return on(turn, card_photo=photo.id)
+    if not isinstance(photo, RemotePhoto):
+        check_card(photo.facts)
+    return _work(turn, PhotoKind.CARD, "registration.card_checking")
 
 
 def take_selfie(turn: Turn) -> Outcome:
-    """A selfie is looked at and compared by a task."""
-    photo = turn.inbound.photo
-    if photo is None:
+    """A selfie is looked at and compared with the card by a task."""
+    if turn.inbound.photo is None:
         raise DomainError("photo.need_selfie")
-    if isinstance(photo, RemotePhoto):
-        return _work(turn, PhotoKind.SELFIE, "registration.selfie_checking", remote=photo.file_id)
-    return _work(turn, PhotoKind.SELFIE, "registration.selfie_checking", photo_id=photo.id)
+    return _work(turn, PhotoKind.SELFIE, "registration.selfie_checking")
 
 
-def take_outcome(turn: Turn, on: On) -> Outcome:
+def ask_turned(turn: Turn) -> Say:
+    """Where to turn the head to, as the person sees it."""
+    side = Side(turn.draft.get("turn_to", Side.LEFT))
+    key = "registration.ask_turn_left" if side == Side.LEFT else "registration.ask_turn_right"
+    return Say(key, ask="photo")
+
+
+def take_turned(turn: Turn) -> Outcome:
+    """A second selfie is compared with the first by a task."""
+    if turn.inbound.photo is None:
+        raise DomainError("photo.need_selfie")
+    return _work(turn, PhotoKind.TURNED, "registration.turn_checking")
+
+
+def take_outcome(turn: Turn, outcome: PhotoOutcome, on: On) -> Outcome:
     """What a task found, on whatever step the person is by now: only somebody who waits for it is answered."""
-    outcome = turn.inbound.outcome
-    assert outcome is not None
-    step = "registration.card_photo" if outcome.kind == PhotoKind.CARD else "registration.selfie"
-    waits = turn.step == step
-    if outcome.kind == PhotoKind.SELFIE and outcome.card_photo != turn.draft.get("card_photo"):
+    waits = turn.step == STEPS[outcome.kind]
+    compared = (outcome.card_photo, outcome.selfie_photo)
+    if outcome.kind == PhotoKind.SELFIE and compared[0] != turn.draft.get("card_photo"):
         return Stay()  # compared with a card that was taken back since
+    if outcome.kind == PhotoKind.TURNED and compared[1] != turn.draft.get("selfie"):
+        return Stay()
+    if not waits and outcome.kind != PhotoKind.SELFIE:
+        return Stay()  # a second card photo, or a head turned twice: the first one counted
     try:
-        found = _judge(turn, outcome, on)
+        found = _JUDGES[outcome.kind](turn, outcome, on)
     except DomainError as error:
-        return Stay((Say(error.code, error.params, _retry_choices(error.code), ask="photo"),) if waits else ())
+        retry = Stay((Say(error.code, error.params, _retry_choices(error.code), ask="photo"),))
+        return retry if waits else Stay()
     return found if waits else Stay(draft=found.draft)
 
 
-def _judge(turn: Turn, outcome: PhotoOutcome, on: On) -> Go:
+def _card(turn: Turn, outcome: PhotoOutcome, on: On) -> Stay | Go:
+    """What was read is proposed. A picture that can't be read is asked for once more, then the person types."""
+    if outcome.error:
+        raise DomainError(outcome.error)
+    read = outcome.reading is not None and outcome.reading.found and outcome.reading.nik
+    tries = turn.draft.get("card_tries", 0) + 1
+    assert outcome.photo is not None
+    if not read and tries < CARD_TRIES:
+        said = Say("photo.card_unreadable", ask="photo")
+        return Stay((said,), draft={**turn.draft, "card_tries": tries})
+    photo = outcome.photo.id
+    if not read:
+        return on(turn, Say("registration.card_typed"), card_photo=photo, card_checked=True)
+    assert outcome.reading is not None
+    return on(turn, card_photo=photo, reading=proposal(outcome.reading))
+
+
+def _selfie(turn: Turn, outcome: PhotoOutcome, on: On) -> Stay | Go:
     if outcome.error:
         raise DomainError(outcome.error)
     assert outcome.photo is not None
-    if outcome.kind == PhotoKind.CARD:
-        check_card(outcome.photo.facts)
-        return on(turn, card_photo=outcome.photo.id)
     if outcome.verdict == FaceVerdict.DIFFERENT:
         raise DomainError("registration.selfie_different")
-    return on(turn, Say("registration.selfie_accepted"), selfie=outcome.photo.id)
+    answers: Draft = {"selfie": outcome.photo.id, "turn_to": pick_side().value}
+    if not turn.programme.layers_on(turn.now.date()).liveness:
+        answers = {"selfie": outcome.photo.id, "turned": None}
+    return on(turn, Say("registration.selfie_accepted"), **answers)
+
+
+def _turned(turn: Turn, outcome: PhotoOutcome, on: On) -> Stay | Go:
+    """The head must turn as asked. A front camera may mirror, so somebody who turns to the other side is asked for the
+    opposite one: whoever is then "wrong" again has such a camera, and does what was asked.
+    """
+    if outcome.error:
+        raise DomainError(outcome.error)
+    assert outcome.photo is not None
+    mirrored = bool(turn.draft.get("mirrored"))
+    right = TurnVerdict.OPPOSITE if mirrored else TurnVerdict.AS_ASKED
+    if outcome.verdict == right:
+        return on(turn, Say("registration.turn_accepted"), turned=outcome.photo.id)
+    tries = turn.draft.get("turn_tries", 0) + 1
+    if tries >= TURN_TRIES:  # somebody looks at the photos instead
+        return on(turn, Say("registration.turn_for_staff"), turned=None)
+    draft = {**turn.draft, "turn_tries": tries}
+    if outcome.verdict in {TurnVerdict.STRAIGHT, TurnVerdict.DIFFERENT}:
+        straight = outcome.verdict == TurnVerdict.STRAIGHT
+        key = "registration.turn_not_seen" if straight else "registration.turn_different"
+        return Stay((Say(key, ask="photo"),), draft=draft)
+    other = Side.RIGHT if turn.draft["turn_to"] == Side.LEFT else Side.LEFT
+    draft = {**draft, "turn_to": other.value, "mirrored": not mirrored}
+    return Go(turn.step, draft, (Say("registration.turn_other_side"),))
+
+
+_JUDGES: dict[PhotoKind, Callable[[Turn, PhotoOutcome, On], Stay | Go]] = {
+    PhotoKind.CARD: _card,
+    PhotoKind.SELFIE: _selfie,
+    PhotoKind.TURNED: _turned,
+}
+
+
+def without_selfie(draft: Draft) -> Draft:
+    """The answers without the selfie and all that rests on it."""
+    return without(draft, *ABOUT_SELFIE)
 
 
 def _retry_choices(code: str) -> tuple[Choice, ...]:
@@ -82,16 +159,21 @@ def _retry_choices(code: str) -> tuple[Choice, ...]:
     return (Choice("new_card", "registration.new_card"), Choice("!person", "help.person"))
 
 
-def _work(turn: Turn, kind: PhotoKind, key: str, *, remote: str | None = None, photo_id: str | None = None) -> Act:
+def _work(turn: Turn, kind: PhotoKind, key: str) -> Act:
+    photo = turn.inbound.photo
+    assert photo is not None
+
     async def action() -> Done:
         await start_photo_task(
             turn.conversation_id,
             kind,
             Channel(turn.inbound.channel),
             turn.now,
-            remote=remote,
-            photo_id=photo_id,
+            remote=photo.file_id if isinstance(photo, RemotePhoto) else None,
+            photo_id=None if isinstance(photo, RemotePhoto) else photo.id,
             card_photo_id=turn.draft.get("card_photo") if kind == PhotoKind.SELFIE else None,
+            selfie_photo_id=turn.draft.get("selfie") if kind == PhotoKind.TURNED else None,
+            asked=turn.draft.get("turn_to") if kind == PhotoKind.TURNED else None,
         )
         return Stay((Say(key),))
 

@@ -14,8 +14,11 @@ from domain.errors import DomainError
 from domain.privacy.actions import record_consent
 from domain.registration import rules
 from domain.registration.actions import Answers, register
+from domain.verification.actions.cards import record_answers
 from domain.verification.actions.codes import check_code, prove_phone
 from domain.verification.actions.faces import faces_agree
+from domain.verification.actions.kyc import vouches_for
+from domain.verification.actions.layers import ask_for_verification
 from domain.verification.rules.nik import nik_of, nik_warnings
 from domain.waves.actions import current_wave
 from handlers import i18n
@@ -25,7 +28,9 @@ from handlers.conversation import (
     Done,
     Flow,
     Go,
+    KycOutcome,
     Outcome,
+    PhotoOutcome,
     Resume,
     Say,
     Stay,
@@ -34,15 +39,15 @@ from handlers.conversation import (
     pressed,
     without,
 )
-from handlers.conversations import photos
+from handlers.conversations import card, kyc, photos
 from handlers.conversations.codes import send_code
 from handlers.conversations.waves import join_wave
-from models.enums import Channel, Education, Employment, Interest
+from models.enums import Channel, Education, Employment, Interest, Sex
 
 
 def _on(turn: Turn, *replies: Say, **answers: object) -> Go:
     """Keep answers and go to the next open question. A selfie counts only for the card it was compared with."""
-    kept = without(turn.draft, "selfie") if "card_photo" in answers else turn.draft
+    kept = photos.without_selfie(turn.draft) if "card_photo" in answers else turn.draft
     draft = {**kept, **answers}
     return Go(FLOW.next_step(draft), draft, replies)
 
@@ -145,7 +150,7 @@ def _take_phone_code(turn: Turn) -> Outcome:
     return Act(action)
 
 
-# --- ID card and selfie: see photos.py
+# --- ID card, selfie and turned head: see photos.py, card.py and kyc.py
 
 
 def _ask_card(turn: Turn) -> Say:
@@ -153,17 +158,26 @@ def _ask_card(turn: Turn) -> Say:
 
 
 def _take_card(turn: Turn) -> Outcome:
-    return photos.take_card(turn, _on)
+    return photos.take_card(turn)
+
+
+def _take_card_right(turn: Turn) -> Outcome:
+    return card.take_card_right(turn, _on)
 
 
 def _ask_selfie(turn: Turn) -> Say:
-    return Say("registration.ask_selfie", ask="photo")
+    if "kyc" in turn.draft:
+        return kyc.ask(turn)
+    choices = (Choice("kyc", "kyc.button"),) if kyc.offered(turn) else ()
+    return Say("registration.ask_selfie", choices=choices, ask="photo")
 
 
 def _take_selfie(turn: Turn) -> Outcome:
-    if pressed(turn) == "new_card":
-        draft = without(turn.draft, "card_photo", "selfie")
-        return Go("registration.card_photo", draft)
+    choice = pressed(turn)
+    if choice == "new_card":
+        return Go("registration.card_photo", without(turn.draft, *photos.ABOUT_CARD))
+    if choice is not None:
+        return kyc.take(turn, choice)
     return photos.take_selfie(turn)
 
 
@@ -300,7 +314,9 @@ def _ask_employment(turn: Turn) -> Say:
 
 
 def _take_employment(turn: Turn) -> Outcome:
-    return _on(turn, employment=_chosen(turn, Employment))
+    employment = _chosen(turn, Employment)
+    rules.check_employment(employment, turn.programme.eligibility_on(_today(turn)))
+    return _on(turn, employment=employment)
 
 
 def _ask_interest(turn: Turn) -> Say:
@@ -325,7 +341,7 @@ CORRECTABLE = {
     "employment": ("employment",),
     "interest": ("interest",),
     "phone": ("phone", "phone_ok"),
-    "photos": ("card_photo", "selfie"),
+    "photos": photos.ABOUT_CARD,
 }
 
 
@@ -354,7 +370,8 @@ def _ask_summary(turn: Turn) -> Say:
 def _warnings(turn: Turn) -> list[str]:
     nik = nik_of(turn.draft["nik"])
     born = date.fromisoformat(turn.draft["birth_date"])
-    return nik_warnings(nik, born, known_region=regions.knows(nik.region))
+    printed = turn.draft.get("reading", {}).get("sex", nik.sex)
+    return nik_warnings(nik, born, known_region=regions.knows(nik.region), sex=Sex(printed))
 
 
 def _take_summary(turn: Turn) -> Outcome:
@@ -374,16 +391,40 @@ async def _register_and_join(turn: Turn) -> Done:
     answers = msgspec.convert({**turn.draft, "sex": nik.sex.value, "warnings": _warnings(turn)}, Answers, strict=False)
     if answers.kk == answers.nik:
         raise DomainError("registration.kk_is_nik")
-    if not await faces_agree(turn.conversation_id, turn.draft["card_photo"], turn.draft["selfie"]):
-        return Go("registration.selfie", without(turn.draft, "selfie"))
+    if not await _identified(turn, answers):
+        return Go("registration.selfie", photos.without_selfie(turn.draft))
     declaration = i18n.text(turn.language, "registration.declaration")
     await record_consent(
         turn.conversation_id, "declaration", declaration, turn.language, turn.inbound.channel, turn.now
     )
-    person = await register(turn.conversation_id, answers, turn.now)
+    person_id = await register(turn.conversation_id, turn.person_id, answers, turn.now)
+    await record_answers(answers.card_photo, *card.confirmed_and_corrected(turn.draft))
+    await ask_for_verification(person_id, turn.now)
+    kept = {name: turn.draft[name] for name in KEPT_AFTERWARDS if name in turn.draft}
+    if turn.person_id is not None:
+        return Go("home.menu", kept, (Say("registration.corrected"),))
     if await current_wave(turn.now) is None:
-        return Go("home.menu", {}, (Say("registration.registered_no_wave"),))
-    return await join_wave(turn, person.id, {})
+        return Go("home.menu", kept, (Say("registration.registered_no_wave"),))
+    return await join_wave(turn, person_id, kept)
+
+
+async def _identified(turn: Turn, answers: Answers) -> bool:
+    """Whether the faces were found alike, or a partner vouches for the NIK that is given now."""
+    if answers.kyc_reference is not None:
+        return await vouches_for(answers.kyc_reference, turn.conversation_id, answers.nik)
+    if answers.selfie is None:
+        return False
+    return await faces_agree(turn.conversation_id, answers.card_photo, answers.selfie)
+
+
+def _outcome(turn: Turn) -> Outcome:
+    match turn.inbound.outcome:
+        case PhotoOutcome() as outcome:
+            return photos.take_outcome(turn, outcome, _on)
+        case KycOutcome(reference_id):
+            return kyc.take_statement(turn, reference_id, _on)
+        case _:
+            return Stay()  # said again by STATUS, when the answers that are being corrected are in
 
 
 def _status(turn: Turn) -> Outcome:
@@ -393,6 +434,9 @@ def _status(turn: Turn) -> Outcome:
     status = Say("registration.status", {"done": done, "total": len(asked)})
     return Stay((status, step.prompt(turn)))
 
+
+# What the menu remembers, through a correction of the answers too.
+KEPT_AFTERWARDS = ("ticket", "email_ok")
 
 _PHOTO = frozenset({"photo", "choice"})
 FLOW = Flow(
@@ -405,6 +449,8 @@ FLOW = Flow(
         Step("registration.phone_code", _ask_phone_code, _take_phone_code, fills=("phone_ok",), final=True,
              needs="registration.code_unreadable"),
         Step("registration.card_photo", _ask_card, _take_card, _PHOTO, ("card_photo",), needs="photo.need_card"),
+        Step("registration.card_right", card.ask_card_right, _take_card_right, fills=("card_checked",),
+             inner=("card_wrong",), needs="common.choose", match_parts=False),
         Step("registration.nik", _ask_nik, _take_nik, fills=("nik",), needs="registration.nik_not_digits"),
         Step("registration.name", _ask_name, _take_name, fills=("name",)),
         Step("registration.birth_date", _ask_birth_date, _take_birth_date, fills=("birth_date",), match_parts=False),
@@ -417,9 +463,12 @@ FLOW = Flow(
         Step("registration.employment", _ask_employment, _take_employment, fills=("employment",),
              needs="common.choose"),
         Step("registration.interest", _ask_interest, _take_interest, fills=("interest",), needs="common.choose"),
-        Step("registration.selfie", _ask_selfie, _take_selfie, _PHOTO, ("selfie",), needs="photo.need_selfie"),
+        Step("registration.selfie", _ask_selfie, _take_selfie, _PHOTO, ("selfie",), needs="photo.need_selfie",
+             inner=("kyc",)),
+        Step("registration.turned", photos.ask_turned, photos.take_turned, _PHOTO, ("turned",),
+             needs="photo.need_selfie"),
         Step("registration.summary", _ask_summary, _take_summary, needs="common.choose", inner=("correcting",)),
     ),
     _status,
-    lambda turn: photos.take_outcome(turn, _on),
+    _outcome,
 )  # fmt: skip

@@ -1,6 +1,5 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
-from models.enums import TaskStatus
 from models.fields import EncryptedText
 from tortoise.fields.base import OnDelete
 from tortoise import fields
@@ -147,7 +146,7 @@ class Migration(migrations.Migration):
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('conversation', fields.ForeignKeyField('models.Conversation', source_field='conversation_id', db_constraint=True, to_field='id', related_name='help_requests', on_delete=OnDelete.RESTRICT)),
                 ('step', fields.CharField(max_length=64)),
-                ('status', fields.CharField(default=TaskStatus.PENDING, max_length=16)),
+                ('status', fields.CharField(default="pending", max_length=16)),
                 ('opened_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('closed_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
@@ -201,7 +200,7 @@ class Migration(migrations.Migration):
                 ('remote', EncryptedText(null=True, context='photo_task.remote')),
                 ('photo_id', fields.CharField(null=True, max_length=32)),
                 ('card_photo_id', fields.CharField(null=True, max_length=32)),
-                ('status', fields.CharField(default=TaskStatus.PENDING, max_length=16)),
+                ('status', fields.CharField(default="pending", max_length=16)),
                 ('attempts', fields.SmallIntField(default=0)),
                 ('lease_until', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),

@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
                 ('list', fields.ForeignKeyField('models.PersonList', source_field='list_id', db_constraint=True, to_field='id', related_name='versions', on_delete=OnDelete.RESTRICT)),
                 ('file_sha256', fields.BinaryField()),
                 ('as_of', fields.DateField()),
-                ('status', fields.CharField(default="pending", max_length=16)),
+                ('status', fields.CharField(default='pending', max_length=16)),
                 ('taken', fields.IntField(default=0)),
                 ('repeated', fields.IntField(default=0)),
                 ('refused', fields.IntField(default=0)),
@@ -108,12 +108,13 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name='RegistryAnswer',
             fields=[
-                ('person', fields.OneToOneField('models.Person', source_field='person_id', primary_key=True, db_index=True, db_constraint=True, to_field='id', related_name='registry_answer', on_delete=OnDelete.RESTRICT)),
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('person', fields.OneToOneField('models.Person', source_field='person_id', db_constraint=True, to_field='id', related_name='registry_answer', on_delete=OnDelete.RESTRICT)),
                 ('evidence', fields.BinaryField()),
                 ('answer', fields.CharField(max_length=200)),
                 ('answered_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'registry_answer', 'app': 'models', 'pk_attr': 'person_id', 'table_description': 'What the civil registry said of a person, field by field; ``evidence`` is what it was asked about.'},
+            options={'table': 'registry_answer', 'app': 'models', 'pk_attr': 'id', 'table_description': 'What the civil registry said of a person, field by field (``evidence``: what it was asked about).'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -127,7 +128,7 @@ class Migration(migrations.Migration):
                 ('evidence', fields.BinaryField()),
                 ('appeal', fields.BooleanField(default=False)),
                 ('hidden', fields.BooleanField(default=False)),
-                ('status', fields.CharField(default="pending", max_length=16)),
+                ('status', fields.CharField(default='pending', max_length=16)),
                 ('decision', fields.CharField(null=True, max_length=16)),
                 ('opened_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('closed_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
@@ -167,13 +168,14 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name='VerificationTask',
             fields=[
-                ('person', fields.OneToOneField('models.Person', source_field='person_id', primary_key=True, db_index=True, db_constraint=True, to_field='id', related_name='verification', on_delete=OnDelete.RESTRICT)),
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('person', fields.OneToOneField('models.Person', source_field='person_id', db_constraint=True, to_field='id', related_name='verification', on_delete=OnDelete.RESTRICT)),
                 ('asked', fields.IntField(default=1)),
                 ('done', fields.IntField(default=0)),
                 ('attempts', fields.SmallIntField(default=0)),
                 ('due_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'verification_task', 'app': 'models', 'indexes': [Index(fields=['due_at'])], 'pk_attr': 'person_id', 'table_description': 'A person whose layers are to be looked at, outside any turn (one row a person).'},
+            options={'table': 'verification_task', 'app': 'models', 'indexes': [Index(fields=['due_at'])], 'pk_attr': 'id', 'table_description': 'A person whose layers are to be looked at, outside any turn (one row a person).'},
             bases=['Model'],
         ),
         ops.AddField(
@@ -189,6 +191,11 @@ class Migration(migrations.Migration):
         ops.AddField(
             model_name='Person',
             name='selfie_photo_id',
+            field=fields.CharField(null=True, max_length=32),
+        ),
+        ops.AddField(
+            model_name='Person',
+            name='turned_photo_id',
             field=fields.CharField(null=True, max_length=32),
         ),
         ops.AddIndex(

@@ -8,22 +8,24 @@ from pathlib import Path
 import pytest
 
 from handlers import i18n
-from models.enums import Education, Employment, Interest
+from models.enums import Education, Employment, Interest, Layer
+from tests.domain.test_layers import every_reason
 
 ROOT = Path(__file__).parents[2]
 KEY = re.compile(
-    r"(registration|privacy|code|photo|education|employment|interest|home|help|common|waves|telegram)\.[a-z_]*[a-z]"
+    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|telegram)\.[a-z_]*[a-z]"
 )
 MADE = (
     {f"education.{v}" for v in Education}
     | {f"employment.{v}" for v in Employment}
     | {f"interest.{v}" for v in Interest}
+    | {f"layer.name_{v}" for v in Layer}
 )
 
 
 def keys_in_code() -> set[str]:
     """Every string in the code that looks like a message key."""
-    found = set(MADE)
+    found = MADE | set(every_reason())
     for folder in ("bot", "handlers", "domain"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):

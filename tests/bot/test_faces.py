@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from bot.gateways.faces import opencv
-from bot.gateways.faces.process import FaceProcess
+from bot.gateways.faces.process import PhotoProcess
 from bot.gateways.media import MediaFolder
 from domain.errors import DomainError
 from domain.ports import PhotoError
@@ -24,8 +24,8 @@ from tests.conftest import FACES, needs_faces
 
 
 @pytest.fixture
-async def faces() -> AsyncIterator[FaceProcess]:
-    pool = FaceProcess()
+async def faces() -> AsyncIterator[PhotoProcess]:
+    pool = PhotoProcess()
     yield pool
     await pool.close()
 
@@ -41,7 +41,7 @@ def jpeg(image: Image.Image, **options: Any) -> bytes:
 
 
 @needs_faces
-async def test_same_people_are_alike_and_different_ones_are_not(faces: FaceProcess) -> None:
+async def test_same_people_are_alike_and_different_ones_are_not(faces: PhotoProcess) -> None:
     with (FACES / "pairs.csv").open() as file:
         pairs = [row for number, row in enumerate(csv.DictReader(file)) if number % 10 == 1]
     wrong = 0
@@ -54,7 +54,7 @@ async def test_same_people_are_alike_and_different_ones_are_not(faces: FaceProce
 
 
 @needs_faces
-async def test_a_photo_is_turned_upright_and_loses_its_metadata(faces: FaceProcess) -> None:
+async def test_a_photo_is_turned_upright_and_loses_its_metadata(faces: PhotoProcess) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     exif[0x010E] = "secret place"
@@ -70,7 +70,7 @@ async def test_a_photo_is_turned_upright_and_loses_its_metadata(faces: FaceProce
 
 
 @needs_faces
-async def test_selfies_that_will_not_do_say_why(faces: FaceProcess) -> None:
+async def test_selfies_that_will_not_do_say_why(faces: PhotoProcess) -> None:
     one, other = picture("p000_0"), picture("p005_0")
     two = Image.new("RGB", (500, 250))
     two.paste(one, (0, 0))
@@ -93,7 +93,7 @@ async def test_selfies_that_will_not_do_say_why(faces: FaceProcess) -> None:
     check_card((await faces.prepare(jpeg(far))).facts)
 
 
-async def test_formats_and_files_that_are_none(faces: FaceProcess) -> None:
+async def test_formats_and_files_that_are_none(faces: PhotoProcess) -> None:
     noise = Image.fromarray(numpy.random.default_rng(1).integers(0, 255, (200, 300, 3), dtype=numpy.uint8))
     for kind in ("JPEG", "PNG", "WEBP", "HEIF"):
         buffer = io.BytesIO()
@@ -113,7 +113,7 @@ async def test_formats_and_files_that_are_none(faces: FaceProcess) -> None:
         await faces.prepare(gif.getvalue())
 
 
-async def test_a_reader_that_dies_is_replaced(faces: FaceProcess) -> None:
+async def test_a_reader_that_dies_is_replaced(faces: PhotoProcess) -> None:
     content = jpeg(Image.new("RGB", (200, 200)))
     await faces.prepare(content)
     for child in list(faces._children._running):

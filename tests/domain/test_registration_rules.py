@@ -37,8 +37,8 @@ def test_every_possible_nik_is_read_whatever_stands_between_its_digits(
     assert nik.number == number
     assert born in nik.dates()
     assert nik.sex == (Sex.FEMALE if woman else Sex.MALE)
-    assert nik_warnings(nik, born, known_region=True) == []
-    assert nik_warnings(nik, born + timedelta(days=1), known_region=False) == [
+    assert nik_warnings(nik, born, known_region=True, sex=nik.sex) == []
+    assert nik_warnings(nik, born + timedelta(days=1), known_region=False, sex=nik.sex) == [
         "birth_date_differs",
         "region_retired",
     ]

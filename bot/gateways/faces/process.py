@@ -1,15 +1,22 @@
-"""Faces in a process of their own: pictures are opened and compared there, so that no broken file and no long
+"""Photos in a process of their own: they are opened, read and compared there, so that no broken file and no long
 computation touches the web process.
 """
 
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.gateways.child import ChildError, Children
-from domain.ports import Comparison, PhotoError, Prepared
+from domain.ports import CardLine, Comparison, PhotoError, Prepared
+from domain.verification.actions.faces import stored_vectors
+
+BATCH = 500  # small, so that opening them holds up nobody
+LOOK_BACK = 1_000
 
 
-class FaceProcess:
-    """domain.ports.Faces in child processes."""
+class PhotoProcess:
+    """domain.ports.Faces and domain.ports.Cards in child processes."""
 
     def __init__(self, folder: Path | None = None, workers: int = 1) -> None:
         self._children = Children("opencv", *([str(folder.resolve())] if folder else []), count=workers)
@@ -25,6 +32,59 @@ class FaceProcess:
         """See domain.ports.Faces."""
         return await self._children.call(Comparison, "compare", card, selfie)
 
+    async def read(self, jpeg: bytes) -> tuple[CardLine, ...]:
+        """See domain.ports.Cards."""
+        return await self._children.call(tuple[CardLine, ...], "read_card", jpeg)
+
     async def close(self) -> None:
         """End the processes."""
+        await self._children.close()
+
+
+@dataclass
+class _Fed:
+    """How far an index is fed. Rows become visible out of order, so the latest ids are remembered one by one."""
+
+    count: int = 0
+    last: int = 0
+    recent: set[int] = field(default_factory=set)
+
+    def add(self, ids: Iterable[int]) -> None:
+        self.recent.update(ids)
+        self.last = max(self.recent)
+        self.recent = {number for number in self.recent if number > self.last - LOOK_BACK}
+
+
+class FaceIndexProcess:
+    """domain.ports.FaceIndex in a child process that is fed from the database before each search."""
+
+    def __init__(self) -> None:
+        self._children = Children("index", seconds=60.0)
+        self._fed: dict[str, _Fed] = {}
+        self._feeding = asyncio.Lock()
+
+    async def search(self, vector: bytes, engine: str, threshold: float) -> list[tuple[int, float]]:
+        """See domain.ports.FaceIndex; raises ChildError where the process can't answer."""
+        async with self._feeding:
+            await self._feed(engine)
+        return await self._children.call(list[tuple[int, float]], "search", engine, vector, threshold)
+
+    async def _feed(self, engine: str) -> None:
+        """Bring what is stored and not there yet."""
+        fed = self._fed.setdefault(engine, _Fed())
+        there = await self._children.call(int, "count", engine)
+        if there != fed.count:
+            if there:
+                self._children.restart()
+            fed = self._fed[engine] = _Fed()  # the process was replaced
+        after = fed.last - LOOK_BACK
+        while rows := await stored_vectors(engine, after, BATCH):
+            after = max(rows)
+            new = {number: vector for number, vector in rows.items() if number not in fed.recent}
+            if new:
+                fed.count = await self._children.call(int, "add", engine, list(new), b"".join(new.values()))
+                fed.add(new)
+
+    async def close(self) -> None:
+        """End the process."""
         await self._children.close()

@@ -15,7 +15,7 @@ from models import crypto
 from models.conversation import Conversation
 from models.enums import Employment, FaceVerdict, Layer, LayerState, Match
 from models.person import FaceCheck, Person, Photo
-from models.verification import FaceVector, KycReference, LayerOutcome, RegistryAnswer, VerificationTask
+from models.verification import CardReading, KycReference, LayerOutcome, RegistryAnswer, VerificationTask
 
 LEASE = timedelta(minutes=2)
 LONGEST_WAIT = timedelta(hours=1)
@@ -83,16 +83,10 @@ async def keep_registry_answer(person: Person, answer: Mapping[str, Match], now:
     )
 
 
-async def face_of(person: Person) -> FaceVector | None:
-    """The vector of a person's accepted selfie."""
-    return await FaceVector.filter(photo_id=person.selfie_photo_id).first() if person.selfie_photo_id else None
-
-
-async def people_of(vector_ids: list[int], person_id: int) -> tuple[int, ...]:
-    """The other people to whom these faces belong."""
-    vectors = await FaceVector.filter(id__in=vector_ids).prefetch_related("conversation")
-    people = {vector.conversation.person_id for vector in vectors}
-    return tuple(sorted(number for number in people if number and number != person_id))
+async def conversation_of(person_id: int) -> int | None:
+    """The conversation in which a person is told things: the one used last."""
+    row = await Conversation.filter(person_id=person_id).order_by("-updated_at").first()
+    return None if row is None else row.id
 
 
 async def _gather(db: BaseDBAsyncClient, person: Person, twins: tuple[int, ...] | None) -> Facts:
@@ -115,6 +109,7 @@ async def _gather(db: BaseDBAsyncClient, person: Person, twins: tuple[int, ...] 
         registry=await registry_answer(person),
         selfie=person.selfie_photo_id,
         face=FaceVerdict(check.verdict) if check else None,
+        turned=bool(person.selfie_photo_id and person.turned_photo_id),
         attested=reference is not None,
         twins=twins,
         excluded=await lists.excluded_by(db, person.nik_index),
@@ -169,7 +164,9 @@ async def _keep(
 
 
 async def _open_signals(person: Person, now: datetime) -> None:
-    """Things that staff should see and no layer shows: one NIK, phone or card photo on several registrations."""
+    """Things that staff should see and no layer shows: a card that could not be read; one NIK, phone or card photo on
+    several registrations.
+    """
     photo = await Photo.filter(id=person.card_photo_id).first() if person.card_photo_id else None
     alike = [same.id for same in await Photo.filter(sha256=photo.sha256).only("id")] if photo else []
     signals = {
@@ -177,11 +174,19 @@ async def _open_signals(person: Person, now: datetime) -> None:
         "phone_reused": Person.filter(phone_index=person.phone_index),
         "card_reused": Person.filter(card_photo_id__in=alike),
     }
+    if await CardReading.filter(photo_id=person.card_photo_id, found=False).exists():
+        evidence = crypto.ring().index("signal", f"card_unread:{person.card_photo_id}")
+        await review.open_case(person.id, Layer.FACE, "card_unread", evidence, now, hidden=True)
     for reason, people in signals.items():
         others = [other.id for other in await people.exclude(id=person.id).order_by("id").only("id")]
         if others:
             evidence = crypto.ring().index("signal", f"{reason}:{others}")
             await review.open_case(person.id, Layer.UNIQUE, reason, evidence, now, others=others, hidden=True)
+
+
+def must_act(verdict: Verdict) -> bool:
+    """Whether the person has to hear of a verdict at once: it failed, or waits for them."""
+    return verdict.state == LayerState.FAILED or verdict.reason == "layer.face_new_photo"
 
 
 async def current_outcomes(person_id: int) -> list[LayerOutcome]:

@@ -23,7 +23,7 @@ async def keep_photo(photo_id: str, prepared: Prepared, digest: bytes, now: date
     )
 
 
-async def start_photo_task(
+async def start_photo_task(  # noqa: PLR0913 - what the work is about
     conversation_id: int,
     kind: PhotoKind,
     channel: Channel,
@@ -32,6 +32,8 @@ async def start_photo_task(
     remote: str | None = None,
     photo_id: str | None = None,
     card_photo_id: str | None = None,
+    selfie_photo_id: str | None = None,
+    asked: str | None = None,
 ) -> None:
     """Ask for slow work on a photo; bot.tasks does it after the commit and feeds the outcome back as a message."""
     await PhotoTask.create(
@@ -41,6 +43,8 @@ async def start_photo_task(
         remote=remote,
         photo_id=photo_id,
         card_photo_id=card_photo_id,
+        selfie_photo_id=selfie_photo_id,
+        asked=asked,
         lease_until=now,
         created_at=now,
     )

@@ -42,23 +42,23 @@ async def open_cases() -> list[ReviewCase]:
 async def vote(case_id: int, staff: str, decision: Decision, words: str, now: datetime) -> Decision | None:
     """Record what a member of staff decided, and why in words for the person; gives the decision once there is one.
 
-    Refused with review.no_such_case, review.voted_before (one vote each; an appeal is for somebody who has not voted on
-    what is appealed), review.no_words (a rejection says why) and review.no_photo (only photos can be asked for anew).
+    Refused with staff.no_such_case, staff.voted_before (one vote each; an appeal is for somebody who has not voted on
+    what is appealed), staff.no_words (a rejection says why) and staff.no_photo (only photos can be asked for anew).
     """
     # The lock closes the race of two votes of which each sees only itself.
     case = await ReviewCase.filter(id=case_id, status=TaskStatus.PENDING).select_for_update().first()
     if case is None:
-        raise DomainError("review.no_such_case")
+        raise DomainError("staff.no_such_case")
     if decision == Decision.REJECT and not words.strip():
-        raise DomainError("review.no_words")
+        raise DomainError("staff.no_words")
     layer = Layer(case.layer)
     if decision == Decision.NEW_PHOTO and layer not in {Layer.FACE, Layer.UNIQUE}:
-        raise DomainError("review.no_photo")
+        raise DomainError("staff.no_photo")
     earlier = ReviewVote.filter(
         case__person_id=case.person_id, case__layer=case.layer, case__evidence=case.evidence, staff=staff
     )
     if await earlier.exists():
-        raise DomainError("review.voted_before")
+        raise DomainError("staff.voted_before")
     await ReviewVote.create(case_id=case.id, staff=staff, decision=decision, words=words.strip(), voted_at=now)
     votes = await ReviewVote.filter(case_id=case.id).order_by("id")
     result = decided([Decision(vote.decision) for vote in votes], layer)
@@ -68,23 +68,30 @@ async def vote(case_id: int, staff: str, decision: Decision, words: str, now: da
     return result
 
 
-async def words_for(case_id: int) -> str:
-    """What the member of staff who settled a case wrote to the person."""
-    votes = await ReviewVote.filter(case_id=case_id).order_by("-id")
-    case = await ReviewCase.get(id=case_id)
-    return next((vote.words for vote in votes if vote.decision == case.decision and vote.words), "")
-
-
-async def decision_on(person_id: int, layer: Layer, evidence: bytes) -> Decision | None:
-    """What staff decided last on this evidence; signals that no layer shows decide no layer."""
-    case = (
+async def _settled(person_id: int, layer: Layer, evidence: bytes) -> ReviewCase | None:
+    """The case on this evidence that was decided last; signals that no layer shows decide no layer."""
+    return (
         await ReviewCase.filter(
             person_id=person_id, layer=layer, evidence=evidence, hidden=False, decision__isnull=False
         )
         .order_by("-id")
         .first()
     )
+
+
+async def decision_on(person_id: int, layer: Layer, evidence: bytes) -> Decision | None:
+    """What staff decided last on this evidence."""
+    case = await _settled(person_id, layer, evidence)
     return None if case is None else Decision(case.decision or "")
+
+
+async def words_for(person_id: int, layer: Layer, evidence: bytes) -> str:
+    """What the member of staff who settled a case last wrote to the person."""
+    case = await _settled(person_id, layer, evidence)
+    if case is None:
+        return ""
+    vote = await ReviewVote.filter(case_id=case.id, decision=case.decision).order_by("-id").first()
+    return vote.words if vote else ""
 
 
 async def drop_cases(person_id: int, layer: Layer, evidence: bytes, now: datetime) -> None:

@@ -30,7 +30,8 @@ class Facts:
     """All that the layers look at.
 
     ``registry`` is what the civil registry said field by field, None while it has not answered this question.
-    ``face`` is None without a comparison of this selfie. ``twins`` are other applicants with a face this alike, None
+    ``face`` is None without a comparison of this selfie, ``turned`` whether a second one showed the head turned,
+    ``attested`` whether a partner vouches for this NIK. ``twins`` are other applicants with a face this alike, None
     before they were looked for. ``excluded`` is the code of a list that shuts out, ``served`` the recipients of the
     family card so far; both None before the lists were looked up.
     """
@@ -47,6 +48,7 @@ class Facts:
     registry: Mapping[str, Match] | None = None
     selfie: str | None = None
     face: FaceVerdict | None = None
+    turned: bool = False
     attested: bool = False
     twins: tuple[int, ...] | None = None
     excluded: str | None = None
@@ -123,7 +125,10 @@ def _face(facts: Facts, now: Circumstances) -> Verdict:
         FaceVerdict.REVIEW: LayerState.REVIEW,
         FaceVerdict.DIFFERENT: LayerState.FAILED,
     }
-    return _verdict(Layer.FACE, LayerState.WAITING if facts.face is None else states[facts.face])
+    state = LayerState.WAITING if facts.face is None else states[facts.face]
+    if state == LayerState.PASSED and now.layers.liveness and not facts.turned:
+        state = LayerState.REVIEW
+    return _verdict(Layer.FACE, state)
 
 
 def _unique(facts: Facts, now: Circumstances) -> Verdict:
@@ -166,7 +171,7 @@ LAYERS: Mapping[Layer, _Rule] = {
     Layer.AGE: _Rule(_age, ("birth_date",)),
     Layer.EDUCATION: _Rule(_education, ("education",)),
     Layer.EMPLOYMENT: _Rule(_employment, ("employment",)),
-    Layer.FACE: _Rule(_face, ("selfie", "face", "attested")),
+    Layer.FACE: _Rule(_face, ("selfie", "face", "turned", "attested")),
     Layer.UNIQUE: _Rule(_unique, ("selfie", "twins")),
     Layer.LISTS: _Rule(_lists, ("nik", "excluded")),
     Layer.HOUSEHOLD: _Rule(_household, ("kk", "served")),

@@ -40,7 +40,14 @@ def age_on(born: date, day: date) -> int:
     return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
-def nik_warnings(nik: Nik, born: date, known_region: bool) -> list[str]:  # noqa: FBT001 - named at the call
-    """What staff should look at, never a reason to refuse: the NIK stays for life when dates and regions change."""
-    warnings = [] if born in nik.dates() else ["birth_date_differs"]
-    return warnings if known_region else [*warnings, "region_retired"]
+def nik_warnings(nik: Nik, born: date, *, known_region: bool, sex: Sex) -> list[str]:
+    """What somebody should look at, never a reason to refuse: the NIK stays for life when dates and regions change.
+
+    ``sex`` is what the card says.
+    """
+    found = {
+        "birth_date_differs": born not in nik.dates(),
+        "region_retired": not known_region,
+        "sex_differs": sex != nik.sex,
+    }
+    return [name for name, differs in found.items() if differs]

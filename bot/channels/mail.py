@@ -1,0 +1,57 @@
+"""E-mail over SMTP: codes, one text message each."""
+
+from email.message import EmailMessage
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+
+from bot.channel import SendError, Sent, Trouble
+from handlers.i18n import Rendered
+
+SECONDS = 10.0
+UNKNOWN_MAILBOX = frozenset({550, 551, 553})
+
+
+class MailSender:
+    """Sends by an SMTP server: ``smtp://user:password@host:587`` (STARTTLS where offered) or ``smtps://host:465``."""
+
+    def __init__(self, url: str, sender: str, subject: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+            raise ValueError("GELOMBANG_SMTP_URL is written smtp://user:password@host:port or smtps://...")
+        self._tls = parts.scheme == "smtps"
+        self._host, self._port = parts.hostname, parts.port or (465 if self._tls else 587)
+        self._user = unquote(parts.username) if parts.username else None
+        self._password = unquote(parts.password) if parts.password else None
+        self._sender, self._subject = sender, subject
+
+    async def send(self, to: str, message: Rendered) -> Sent | SendError:
+        """See Sender. Trouble that passes is told from a mailbox that does not exist; nothing quotes the address."""
+        mail = EmailMessage()
+        mail["From"], mail["To"], mail["Subject"] = self._sender, to, self._subject
+        mail.set_content(message.text)
+        try:
+            await aiosmtplib.send(
+                mail,
+                hostname=self._host,
+                port=self._port,
+                username=self._user,
+                password=self._password,
+                use_tls=self._tls,
+                timeout=SECONDS,
+            )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            return _refused(max((each.code for each in error.recipients), default=0))
+        except aiosmtplib.SMTPAuthenticationError as error:
+            return SendError(Trouble.FAULT, f"smtp {error.code}")  # ours to mend: kept and tried again
+        except aiosmtplib.SMTPResponseException as error:
+            return _refused(error.code)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return SendError(Trouble.FAULT, type(error).__name__)
+        return Sent("")
+
+
+def _refused(code: int) -> SendError:
+    if code in UNKNOWN_MAILBOX:
+        return SendError(Trouble.UNREACHABLE, f"smtp {code}")
+    return SendError(Trouble.INVALID if 500 <= code < 600 else Trouble.FAULT, f"smtp {code}")

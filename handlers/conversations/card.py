@@ -1,0 +1,66 @@
+"""What was read from the ID card, for the person to confirm with one press or to correct one by one."""
+
+from datetime import date
+
+import msgspec
+
+from domain import regions
+from domain.clock import WIB
+from domain.errors import DomainError
+from domain.registration import rules
+from domain.verification.rules.card import FIELDS, CardReading
+from handlers.conversation import Choice, Draft, On, Outcome, Say, Stay, Turn, pressed, without
+
+
+def proposal(reading: CardReading) -> Draft:
+    """What was read, as the draft keeps it: only what is there."""
+    return {name: value for name, value in msgspec.structs.asdict(reading).items() if value and name != "found"}
+
+
+def _line(name: str, reading: Draft) -> list[object]:
+    value = reading.get(name)
+    if not value:
+        return ["card.line_missing", {"field_label": f"registration.fix_{name}"}]
+    if name == "birth_date":
+        return ["card.line_date", {"field_label": f"registration.fix_{name}", "value_date": value}]
+    if name == "region":
+        found = regions.district(value)
+        value = found.path if found else value
+    if name == "nik":
+        value = f"{value[:6]} {value[6:12]} {value[12:]}"
+    return ["card.line", {"field_label": f"registration.fix_{name}", "value": value}]
+
+
+def ask_card_right(turn: Turn) -> Say:
+    """Everything that was read, with one button that confirms it."""
+    reading = turn.draft["reading"]
+    if turn.draft.get("card_wrong"):
+        fields = tuple(Choice(f"wrong_{name}", f"registration.fix_{name}") for name in FIELDS if reading.get(name))
+        return Say("card.which_wrong", choices=(*fields, Choice("!back", "card.none_wrong")))
+    lines = [_line(name, reading) for name in FIELDS]
+    return Say("card.proposal", {"card_lines": lines}, (Choice("right", "card.right"), Choice("wrong", "card.wrong")))
+
+
+def take_card_right(turn: Turn, on: On) -> Outcome:
+    """Confirm all that is shown, or say what is wrong: that is asked for when the rest is confirmed."""
+    choice, reading = pressed(turn) or "", turn.draft["reading"]
+    if choice == "wrong":
+        return Stay(draft={**turn.draft, "card_wrong": True}, again=True)
+    name = choice.removeprefix("wrong_")
+    if choice.startswith("wrong_") and reading.get(name):
+        misread = {"reading": without(reading, name), "misread": [*turn.draft.get("misread", []), name]}
+        return Stay(draft={**without(turn.draft, "card_wrong"), **misread}, again=True)
+    if choice != "right":
+        raise DomainError("common.choose")
+    today = turn.now.astimezone(WIB).date()
+    if reading.get("birth_date"):
+        born = date.fromisoformat(reading["birth_date"])
+        rules.check_age(born, today, turn.programme.eligibility_on(today))
+    return on(turn, card_checked=True, **{name: reading[name] for name in FIELDS if reading.get(name)})
+
+
+def confirmed_and_corrected(draft: Draft) -> tuple[list[str], list[str]]:
+    """Of the fields that were read: those the registration kept, and those it did not."""
+    reading, misread = draft.get("reading", {}), draft.get("misread", [])
+    kept = [name for name in FIELDS if name in reading and reading[name] == draft.get(name)]
+    return kept, [name for name in FIELDS if name in misread or (name in reading and name not in kept)]
