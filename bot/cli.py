@@ -5,15 +5,16 @@ import asyncio
 import hashlib
 import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
 
+from bot import staff_cli
 from bot.lifeline import end_with
 from bot.settings import Settings, new_key
-from models import crypto
-from models.database import database, migrate
+from bot.staff_cli import with_database
+from models.database import migrate
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,19 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     add("doctor", _doctor, "say what is configured, what is missing and what would not work")
     add("keys", _keys, "print new keys for GELOMBANG_SECRET_KEYS and GELOMBANG_INDEX_KEY")
     add("requests", _requests, "list who asked to talk to a person")
+    staff_cli.add_commands(add)
     reply = add("reply", _reply, "answer a request; the text goes to the person's chat")
     reply.add_argument("number", type=int)
     reply.add_argument("text")
     return parser
-
-
-def _with_database(settings: Settings, work: Callable[..., Coroutine[Any, Any, int]], *args: Any) -> int:
-    async def run() -> int:
-        crypto.use(settings.keyring())
-        async with database(settings.database_url) as db:
-            return await work(db, *args)
-
-    return asyncio.run(run())
 
 
 async def _bring_up_to_date(db: Any, *, sample: bool) -> int:
@@ -98,7 +91,7 @@ def _prepare(settings: Settings, options: argparse.Namespace) -> None:
         return await _bring_up_to_date(db, sample=True)
 
     if options.prepare:
-        _with_database(settings, work)
+        with_database(settings, work)
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
@@ -128,14 +121,14 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
         print("the tables are up to date")
         return 0
 
-    return _with_database(settings, work)
+    return with_database(settings, work)
 
 
 def _sample(settings: Settings, options: argparse.Namespace) -> int:
     async def work(db: Any) -> int:
         return await _bring_up_to_date(db, sample=True)
 
-    return _with_database(settings, work)
+    return with_database(settings, work)
 
 
 def _webhook(settings: Settings, options: argparse.Namespace) -> int:
@@ -166,7 +159,7 @@ def _requests(settings: Settings, options: argparse.Namespace) -> int:
             print(f"{request.id}\t{request.opened_at:%Y-%m-%d %H:%M} UTC\tat {request.step}")
         return 0
 
-    return _with_database(settings, work)
+    return with_database(settings, work)
 
 
 def _reply(settings: Settings, options: argparse.Namespace) -> int:
@@ -177,4 +170,4 @@ def _reply(settings: Settings, options: argparse.Namespace) -> int:
         print("queued: the running server delivers it within 15 seconds")
         return 0
 
-    return _with_database(settings, work)
+    return with_database(settings, work)

@@ -178,7 +178,8 @@ class Step:
     DomainError to refuse; the person reads its code and stays. ``fills`` are the draft's fields this step answers:
     a step whose fields are filled is passed over. ``needs`` is said when something else than ``accepts`` arrives.
     An answer to a ``final`` step is not taken back by going back. ``inner`` are draft fields that open a screen inside
-    the step, which going back closes first. ``match_parts``: a part of a button's label stands for the button.
+    the step, the innermost first, which going back closes one by one. ``match_parts``: a part of a button's label
+    stands for the button.
     """
 
     name: str
@@ -216,8 +217,9 @@ class Flow:
 
     def back(self, turn: Turn, step: Step) -> Go:
         """To the step answered before this one, its answer taken out; refused where nothing can be taken back."""
-        if any(name in turn.draft for name in step.inner):
-            return Go(step.name, without(turn.draft, *step.inner))
+        for name in step.inner:
+            if name in turn.draft:
+                return Go(step.name, without(turn.draft, name))
         for earlier in reversed(self.steps[: self.steps.index(step)]):
             if earlier.fills and all(name in turn.draft for name in earlier.fills):
                 if earlier.final:

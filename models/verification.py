@@ -11,7 +11,7 @@ from models.person import Person
 
 
 class LayerOutcome(Model):
-    """What a layer came to for a person. Rows are only added; the one without ``replaced_at`` holds.
+    """What a layer came to for a person. Rows are only added and the one without ``replaced_at`` holds.
 
     ``reason`` is the message key of what the person reads, ``detail`` the code of the list that shuts them out.
     ``evidence`` is a keyed digest of what was looked at, ``rules`` the version of the rules that looked.

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -40,23 +41,59 @@ def keys() -> None:
     crypto.use(crypto.Keyring({1: os.urandom(32)}, os.urandom(32)))
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database, to be copied: migrating one for every test would be most of the tests' time."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    asyncio.run(_migrate(f"sqlite://{path}?journal_mode=DELETE"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_database() -> Iterator[str]:
+    """The name of a migrated PostgreSQL database, to be copied."""
+    name = f"gelombang_template_{uuid.uuid4().hex}"
+    asyncio.run(_on_server(f"CREATE DATABASE {name}"))
+    try:
+        asyncio.run(_migrate(_url(name)))
+        yield name
+    finally:
+        asyncio.run(_on_server(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=needs_postgres)])
-async def db(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BaseDBAsyncClient]:
+def template(request: pytest.FixtureRequest) -> Path | str:
+    """Each database in turn: a file, or a name on the server."""
+    found: Path | str = request.getfixturevalue("migrated_file" if request.param == "sqlite" else "migrated_database")
+    return found
+
+
+@pytest.fixture
+async def db(template: Path | str, tmp_path: Path) -> AsyncIterator[BaseDBAsyncClient]:
     """An empty, migrated database."""
     EXECUTOR_CACHE.clear()  # Tortoise keeps finished statements by the connection's name, whatever its dialect
-    if request.param == "sqlite":
+    if isinstance(template, Path):
+        shutil.copy(template, tmp_path / "test.db")
         async with database(f"sqlite://{tmp_path}/test.db") as opened:
-            await migrate(opened)
             yield opened
         return
     name = f"gelombang_test_{uuid.uuid4().hex}"
-    await _on_server(f"CREATE DATABASE {name}")
+    await _on_server(f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
-        async with database(SERVER.rsplit("/", 1)[0] + f"/{name}") as opened:
-            await migrate(opened)
+        async with database(_url(name)) as opened:
             yield opened
     finally:
         await _on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _url(name: str) -> str:
+    return SERVER.rsplit("/", 1)[0] + f"/{name}"
+
+
+async def _migrate(url: str) -> None:
+    EXECUTOR_CACHE.clear()
+    async with database(url) as opened:
+        await migrate(opened)
 
 
 async def _on_server(statement: str) -> None:

@@ -81,7 +81,6 @@ async def answers_of(person_id: int) -> dict[str, object]:
         "phone": person.phone,
         "phone_ok": True,
         "card_photo": person.card_photo_id,
-        "card_checked": True,
         "nik": person.nik,
         "name": person.name,
         "birth_date": person.birth_date,

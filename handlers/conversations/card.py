@@ -9,10 +9,12 @@ from domain.clock import WIB
 from domain.errors import DomainError
 from domain.registration import rules
 from domain.verification.rules.card import FIELDS, CardReading
-from handlers.conversation import Choice, Draft, On, Outcome, Say, Stay, Turn, pressed, without
+from handlers.conversation import Choice, Draft, Go, On, Outcome, Say, Stay, Turn, pressed, without
+
+# The draft's "proposed" is a screen inside the card's step: the photo, and what was read from it and is not denied.
 
 
-def proposal(reading: CardReading) -> Draft:
+def readable(reading: CardReading) -> Draft:
     """What was read, as the draft keeps it: only what is there."""
     return {name: value for name, value in msgspec.structs.asdict(reading).items() if value and name != "found"}
 
@@ -31,32 +33,36 @@ def _line(name: str, reading: Draft) -> list[object]:
     return ["card.line", {"field_label": f"registration.fix_{name}", "value": value}]
 
 
-def ask_card_right(turn: Turn) -> Say:
+def ask(turn: Turn) -> Say:
     """Everything that was read, with one button that confirms it."""
-    reading = turn.draft["reading"]
-    if turn.draft.get("card_wrong"):
+    reading = turn.draft["proposed"]["reading"]
+    if "card_wrong" in turn.draft:
         fields = tuple(Choice(f"wrong_{name}", f"registration.fix_{name}") for name in FIELDS if reading.get(name))
         return Say("card.which_wrong", choices=(*fields, Choice("!back", "card.none_wrong")))
     lines = [_line(name, reading) for name in FIELDS]
-    return Say("card.proposal", {"card_lines": lines}, (Choice("right", "card.right"), Choice("wrong", "card.wrong")))
+    return Say("card.proposal", {"card_lines": lines}, (Choice("yes", "card.right"), Choice("wrong", "card.wrong")))
 
 
-def take_card_right(turn: Turn, on: On) -> Outcome:
+def take(turn: Turn, on: On) -> Outcome:
     """Confirm all that is shown, or say what is wrong: that is asked for when the rest is confirmed."""
-    choice, reading = pressed(turn) or "", turn.draft["reading"]
+    choice, proposed = pressed(turn) or "", turn.draft["proposed"]
+    reading = proposed["reading"]
     if choice == "wrong":
         return Stay(draft={**turn.draft, "card_wrong": True}, again=True)
     name = choice.removeprefix("wrong_")
     if choice.startswith("wrong_") and reading.get(name):
-        misread = {"reading": without(reading, name), "misread": [*turn.draft.get("misread", []), name]}
-        return Stay(draft={**without(turn.draft, "card_wrong"), **misread}, again=True)
-    if choice != "right":
+        left = {**proposed, "reading": without(reading, name)}
+        misread = [*turn.draft.get("misread", []), name]
+        return Stay(draft={**without(turn.draft, "card_wrong"), "proposed": left, "misread": misread}, again=True)
+    if choice != "yes":
         raise DomainError("common.choose")
     today = turn.now.astimezone(WIB).date()
     if reading.get("birth_date"):
         born = date.fromisoformat(reading["birth_date"])
         rules.check_age(born, today, turn.programme.eligibility_on(today))
-    return on(turn, card_checked=True, **{name: reading[name] for name in FIELDS if reading.get(name)})
+    answers = {name: reading[name] for name in FIELDS if reading.get(name)}
+    found = on(turn, card_photo=proposed["photo"], reading=reading, **answers)
+    return Go(found.step, without(found.draft, "proposed"), found.replies)
 
 
 def confirmed_and_corrected(draft: Draft) -> tuple[list[str], list[str]]:

@@ -24,7 +24,7 @@ from handlers.conversation import (
     Turn,
     without,
 )
-from handlers.conversations.card import proposal
+from handlers.conversations.card import readable
 from models.enums import Channel, FaceVerdict, PhotoKind, Side, TurnVerdict
 
 CARD_TRIES = 2
@@ -36,7 +36,7 @@ STEPS = {
 }
 # What belongs to a photo and goes with it when it is taken anew.
 ABOUT_SELFIE = ("selfie", "kyc", "kyc_reference", "turn_to", "turned", "mirrored", "turn_tries")
-ABOUT_CARD = ("card_photo", "card_tries", "card_checked", "card_wrong", "reading", "misread", *ABOUT_SELFIE)
+ABOUT_CARD = ("card_photo", "card_tries", "card_wrong", "proposed", "reading", "misread", *ABOUT_SELFIE)
 
 
 def take_card(turn: Turn) -> Outcome:
@@ -100,9 +100,10 @@ def _card(turn: Turn, outcome: PhotoOutcome, on: On) -> Stay | Go:
         return Stay((said,), draft={**turn.draft, "card_tries": tries})
     photo = outcome.photo.id
     if not read:
-        return on(turn, Say("registration.card_typed"), card_photo=photo, card_checked=True)
+        return on(turn, Say("registration.card_typed"), card_photo=photo)
     assert outcome.reading is not None
-    return on(turn, card_photo=photo, reading=proposal(outcome.reading))
+    proposed = {"photo": photo, "reading": readable(outcome.reading)}
+    return Go(turn.step, {**turn.draft, "proposed": proposed, "misread": []})
 
 
 def _selfie(turn: Turn, outcome: PhotoOutcome, on: On) -> Stay | Go:

@@ -154,15 +154,15 @@ def _take_phone_code(turn: Turn) -> Outcome:
 
 
 def _ask_card(turn: Turn) -> Say:
+    if "proposed" in turn.draft:
+        return card.ask(turn)
     return Say("registration.ask_card_photo", ask="photo")
 
 
 def _take_card(turn: Turn) -> Outcome:
+    if turn.inbound.photo is None and "proposed" in turn.draft:
+        return card.take(turn, _on)
     return photos.take_card(turn)
-
-
-def _take_card_right(turn: Turn) -> Outcome:
-    return card.take_card_right(turn, _on)
 
 
 def _ask_selfie(turn: Turn) -> Say:
@@ -448,9 +448,8 @@ FLOW = Flow(
              needs="registration.phone_not_digits"),
         Step("registration.phone_code", _ask_phone_code, _take_phone_code, fills=("phone_ok",), final=True,
              needs="registration.code_unreadable"),
-        Step("registration.card_photo", _ask_card, _take_card, _PHOTO, ("card_photo",), needs="photo.need_card"),
-        Step("registration.card_right", card.ask_card_right, _take_card_right, fills=("card_checked",),
-             inner=("card_wrong",), needs="common.choose", match_parts=False),
+        Step("registration.card_photo", _ask_card, _take_card, _PHOTO | {"text"}, ("card_photo",),
+             needs="photo.need_card", inner=("card_wrong", "proposed"), match_parts=False),
         Step("registration.nik", _ask_nik, _take_nik, fills=("nik",), needs="registration.nik_not_digits"),
         Step("registration.name", _ask_name, _take_name, fills=("name",)),
         Step("registration.birth_date", _ask_birth_date, _take_birth_date, fills=("birth_date",), match_parts=False),

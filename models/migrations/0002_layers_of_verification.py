@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
                 ('decided_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('replaced_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'layer_outcome', 'app': 'models', 'indexes': [Index(fields=['person_id', 'replaced_at'])], 'pk_attr': 'id', 'table_description': 'What a layer came to for a person. Rows are only added; the one without ``replaced_at`` holds.'},
+            options={'table': 'layer_outcome', 'app': 'models', 'indexes': [Index(fields=['person_id', 'replaced_at'])], 'pk_attr': 'id', 'table_description': 'What a layer came to for a person. Rows are only added and the one without ``replaced_at`` holds.'},
             bases=['Model'],
         ),
         ops.CreateModel(

@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain import programme
 from domain.ports import FaceFacts
+from domain.verification.rules.card import CardReading
 from domain.waves.actions import open_wave
 from handlers.conversation import Contact, Inbound, Photo, PhotoOutcome
 from handlers.engine import Engine, Outgoing, TurnResult
-from models.enums import Channel, PhotoKind
+from models.enums import Channel, PhotoKind, TurnVerdict
 from models.person import FaceCheck
 
 NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
@@ -93,7 +93,7 @@ class Person:
             "registration.language": lambda: self.say("setuju"),
             "registration.phone": lambda: self.phone(phone),
             "registration.phone_code": lambda: self.say(self.codes[-1]),
-            "registration.card_photo": lambda: self.send(photo=Photo("c" * 32, GOOD)),
+            "registration.card_photo": self.card,
             "registration.nik": lambda: self.say("3171011508900001"),
             "registration.name": lambda: self.say("Siti Aminah"),
             "registration.birth_date": lambda: self.say("ya"),
@@ -104,6 +104,7 @@ class Person:
             "registration.employment": lambda: self.say("phk"),
             "registration.interest": lambda: self.say("1"),
             "registration.selfie": self.selfie,
+            "registration.turned": self.turn_head,
             "registration.summary": lambda: self.say("ya"),
             "home.menu": lambda: self.press("email"),
             "registration.email": lambda: self.say("siti@contoh.com"),
@@ -120,9 +121,21 @@ class Person:
             return await self.send(contact=Contact(international, proven=True))
         return await self.say(number)
 
+    async def card(self, reading: CardReading | None = None) -> list[str]:
+        """Send a card photo, which the task reads; without a reading it can't be read."""
+        heard = await self.send(photo=Photo("c" * 32, GOOD))
+        read = {"photo": Photo("c" * 32, GOOD), "reading": reading or CardReading()}
+        return heard + await self.outcome(PhotoKind.CARD, self.conversation_id, **read)
+
     async def selfie(self) -> list[str]:
         await self.send(photo=Photo("s" * 32, GOOD))
         return await self.verdict(self.conversation_id)
+
+    async def turn_head(self, verdict: TurnVerdict = TurnVerdict.AS_ASKED) -> list[str]:
+        """Send the second selfie, which the task compares with the first."""
+        heard = await self.send(photo=Photo("t" * 32, GOOD))
+        seen = {"photo": Photo("t" * 32, GOOD), "verdict": verdict.value, "selfie_photo": "s" * 32}
+        return heard + await self.outcome(PhotoKind.TURNED, self.conversation_id, **seen)
 
     async def verdict(self, conversation_id: int, verdict: str = "same", card: str = "c" * 32) -> list[str]:
         """The task compared selfie and card: its row, and its outcome."""
@@ -150,7 +163,3 @@ async def engine_on(db: BaseDBAsyncClient, clock: Clock | None = None) -> AsyncI
         running = group.create_task(engine.run())
         yield engine
         running.cancel()
-
-
-def replace(facts: FaceFacts, **changes: Any) -> FaceFacts:
-    return msgspec.structs.replace(facts, **changes)

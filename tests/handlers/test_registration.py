@@ -1,18 +1,22 @@
 """The registration conversation, as it reads."""
 
 import pytest
+from msgspec.structs import replace
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain.ports import FaceFacts
+from domain.verification.rules.card import CardReading
 from handlers.conversation import Contact, Photo
 from models.conversation import Consent, Conversation, HelpRequest
-from models.enums import Channel, PhotoKind
+from models.enums import Channel, PhotoKind, TurnVerdict
 from models.person import FaceCheck
 from models.person import Person as PersonRow
+from models.verification import CardReading as CardRow
+from models.verification import VerificationTask
 from models.wave import Entry
-from tests.handlers.talk import GOOD, Clock, Person, engine_on, replace
+from tests.handlers.talk import GOOD, NOON, Clock, Person, engine_on
 
-TRANSCRIPT = """
+TYPED_THROUGHOUT = """
 orang: halo
 bot:   registration.welcome
 orang: setuju
@@ -21,7 +25,12 @@ orang: 0812 3456 789
 bot:   registration.ask_phone_code
 orang: <kode>
 bot:   registration.ask_card_photo
-orang: <foto ktp>
+orang: <foto ktp buram>
+bot:   registration.card_checking
+bot:   photo.card_unreadable
+orang: <foto ktp buram>
+bot:   registration.card_checking
+bot:   registration.card_typed
 bot:   registration.ask_nik
 orang: 3171-0115 0890 0001
 bot:   registration.ask_name
@@ -44,49 +53,186 @@ bot:   registration.ask_selfie
 orang: <selfie>
 bot:   registration.selfie_checking
 bot:   registration.selfie_accepted
+bot:   registration.ask_turn
+orang: <menoleh>
+bot:   registration.turn_checking
+bot:   registration.turn_accepted
 bot:   registration.summary
 orang: ya
 bot:   registration.joined
 bot:   home.menu
 """
 
+READ_FROM_THE_CARD = """
+orang: halo
+bot:   registration.welcome
+orang: setuju
+bot:   registration.ask_phone
+orang: 0812 3456 789
+bot:   registration.ask_phone_code
+orang: <kode>
+bot:   registration.ask_card_photo
+orang: <foto ktp>
+bot:   registration.card_checking
+bot:   card.proposal
+orang: ya
+bot:   registration.ask_kk
+orang: 3171 0101 0199 0001
+bot:   registration.ask_education
+orang: SMA/SMK
+bot:   registration.ask_employment
+orang: kena phk
+bot:   registration.ask_interest
+orang: 3
+bot:   registration.ask_selfie
+orang: <selfie>
+bot:   registration.selfie_checking
+bot:   registration.selfie_accepted
+bot:   registration.ask_turn
+orang: <menoleh>
+bot:   registration.turn_checking
+bot:   registration.turn_accepted
+bot:   registration.summary
+orang: ya
+bot:   registration.joined
+bot:   home.menu
+"""
 
-async def test_a_whole_registration_reads_like_this(db: BaseDBAsyncClient) -> None:
+READING = CardReading(
+    found=True,
+    nik="3171011508900001",
+    name="SITI AMINAH",
+    birth_date="1990-08-15",
+    sex="male",
+    address="Jl. Melati 5, RT 002/RW 003, Kukusan",
+    region="32.76.06",
+)
+
+
+async def talk_through(person: Person, transcript: str) -> int:
+    """Say what the person says and compare what the bot says; gives the number of the person's messages."""
+    keys: list[str] = []
+    said = 0
+    for line in transcript.strip().splitlines():
+        who, _, what = line.partition(":")
+        what = what.strip()
+        if who == "bot":
+            heard = keys.pop(0)
+            assert heard.removesuffix("_left").removesuffix("_right") == what, line
+            continue
+        assert keys == []
+        said += 1
+        match what:
+            case "<kode>":
+                keys = await person.say(person.codes[-1])
+            case "<foto ktp>":
+                keys = await person.card(READING)
+            case "<foto ktp buram>":
+                keys = await person.card()
+            case "<selfie>":
+                keys = await person.send(photo=Photo("s" * 32, GOOD))
+                keys += await person.verdict(person.conversation_id)
+            case "<menoleh>":
+                keys = await person.turn_head()
+            case _:
+                keys = await person.say(what)
+    return said
+
+
+@pytest.mark.parametrize(("transcript", "messages"), [(TYPED_THROUGHOUT, 18), (READ_FROM_THE_CARD, 13)])
+async def test_a_whole_registration_reads_like_this(db: BaseDBAsyncClient, transcript: str, messages: int) -> None:
     async with engine_on(db) as engine:
-        person = Person(engine, "a")
-        heard: list[str] = []
-        keys: list[str] = []
-        for line in TRANSCRIPT.strip().splitlines():
-            who, _, what = line.partition(":")
-            what = what.strip()
-            if who == "bot":
-                heard.append(f"bot:   {what}")
-                assert keys.pop(0) == what, line
-                continue
-            heard.append(line)
-            match what:
-                case "<kode>":
-                    keys = await person.say(person.codes[-1])
-                case "<foto ktp>":
-                    keys = await person.send(photo=Photo("c" * 32, GOOD))
-                case "<selfie>":
-                    keys = await person.send(photo=Photo("s" * 32, GOOD))
-                    keys += await person.verdict(person.conversation_id)
-                case _:
-                    keys = await person.say(what)
-        assert sum(line.startswith("orang") for line in heard) <= 20
+        assert await talk_through(Person(engine, "a"), transcript) == messages
         row = await PersonRow.get()
-        assert (row.nik, row.name, row.birth_date) == ("3171011508900001", "siti aminah", "1990-08-15")
+        assert (row.nik, row.name.upper(), row.birth_date) == ("3171011508900001", "SITI AMINAH", "1990-08-15")
         assert (row.region_code, row.education, row.employment, row.interest) == (
             "32.76.06",
             "senior",
             "laid_off",
             "food",
         )
+        assert (row.card_photo_id, row.selfie_photo_id, row.turned_photo_id) == ("c" * 32, "s" * 32, "t" * 32)
         assert row.phone == "+628123456789"
         entry = await Entry.get()
         assert entry.ticket.startswith("G1-")
         assert [consent.subject for consent in await Consent.all().order_by("id")] == ["registration", "declaration"]
+        assert (await VerificationTask.get()).person_id == row.id
+
+
+async def test_what_was_misread_is_typed_and_the_rest_is_kept(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.card_photo")
+        await CardRow.create(
+            conversation_id=person.conversation_id, photo_id="c" * 32, found=True, seconds=1.0, read_at=NOON
+        )
+        assert await person.card(READING) == ["registration.card_checking", "card.proposal"]
+        assert "15 Agustus 1990" in person.text
+        assert "Beji, Kota Depok, Jawa Barat" in person.text
+        assert await person.press("wrong") == ["card.which_wrong"]
+        assert await person.say("kembali") == ["card.proposal"]
+        await person.press("wrong")
+        assert await person.say("nama") == ["card.proposal"]
+        assert "akan kami tanyakan" in person.text
+        assert await person.press("yes") == ["registration.ask_name"]
+        assert await person.say("Siti Aminah binti Ali") == ["registration.ask_kk"]
+        await person.reach("home.menu")
+        row = await PersonRow.get()
+        assert (row.name, row.nik) == ("Siti Aminah binti Ali", READING.nik)
+        measured = await CardRow.get()
+        assert (measured.confirmed, measured.corrected) == ("address,birth_date,nik,region", "name")
+
+
+async def test_another_photo_may_be_sent_instead_of_correcting(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.card_photo")
+        await person.card(READING)
+        assert await person.say("salah semua") == ["common.choose"]
+        better = CardReading(found=True, nik="3276061508900002", name="SITI")
+        assert await person.card(better) == ["registration.card_checking", "card.proposal"]
+        assert await person.say("ya") == ["registration.ask_birth_date_likely"]
+        assert await person.say("kembali") == ["registration.ask_name"]
+
+
+async def test_a_card_of_somebody_too_old_is_refused_at_once(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.card_photo")
+        await person.card(CardReading(found=True, nik="3171011508500001", birth_date="1950-08-15"))
+        assert await person.say("ya") == ["registration.too_old"]
+        assert person.step == "registration.card_photo"
+
+
+async def test_a_card_that_says_another_sex_than_the_nik_is_a_warning(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.card_photo")
+        await person.card(replace(READING, sex="female"))
+        await person.say("ya")
+        await person.reach("home.menu")
+        assert (await PersonRow.get()).warnings == "sex_differs"
+
+
+HEAD_TURNS = [
+    ("as asked", [TurnVerdict.AS_ASKED], True),
+    ("a camera that mirrors", [TurnVerdict.OPPOSITE, TurnVerdict.OPPOSITE], True),
+    ("once the wrong way", [TurnVerdict.OPPOSITE, TurnVerdict.AS_ASKED, TurnVerdict.AS_ASKED], True),
+    ("not at first", [TurnVerdict.STRAIGHT, TurnVerdict.AS_ASKED], True),
+    ("somebody else, then oneself", [TurnVerdict.DIFFERENT, TurnVerdict.AS_ASKED], True),
+    ("never", [TurnVerdict.STRAIGHT, TurnVerdict.STRAIGHT, TurnVerdict.STRAIGHT], False),
+]
+
+
+@pytest.mark.parametrize(("label", "verdicts", "seen"), HEAD_TURNS, ids=[each[0] for each in HEAD_TURNS])
+async def test_a_head_turned_as_asked(
+    db: BaseDBAsyncClient, label: str, verdicts: list[TurnVerdict], seen: bool
+) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.turned")
+        for verdict in verdicts:
+            assert person.step == "registration.turned"
+            heard = await person.turn_head(verdict)
+        assert heard[-1] == "registration.summary"
+        assert ("registration.turn_accepted" in heard) == seen
+        await person.reach("home.menu")
+        assert ((await PersonRow.get()).turned_photo_id is not None) == seen
 
 
 async def test_status_after_coming_back_days_later(db: BaseDBAsyncClient) -> None:
@@ -257,7 +403,8 @@ async def test_card_without_a_face_and_selfies_that_will_not_do(db: BaseDBAsyncC
         person = await Person(engine, "a").reach("registration.card_photo")
         blank = FaceFacts(width=800, height=600)
         assert await person.send(photo=Photo("b" * 32, blank)) == ["photo.card_no_face"]
-        assert await person.send(photo=Photo("c" * 32, replace(GOOD, eye_distance=8.0))) == ["photo.card_too_small"]
+        small = replace(GOOD, eye_distance=8.0)
+        assert await person.send(photo=Photo("c" * 32, small)) == ["photo.card_too_small"]
         await person.reach("registration.selfie")
         number = person.conversation_id
         dark = {"error": "photo.too_dark", "card_photo": "c" * 32}
@@ -267,8 +414,9 @@ async def test_card_without_a_face_and_selfies_that_will_not_do(db: BaseDBAsyncC
         assert await person.press("new_card") == ["registration.ask_card_photo"]
         # A verdict about a card that was taken back counts for nothing, however it comes in.
         assert await person.verdict(number) == []
-        assert await person.send(photo=Photo("d" * 32, GOOD)) == ["registration.ask_selfie"]
-        assert await person.verdict(number) == []
+        assert (await person.card(READING))[-1] == "card.proposal"
+        assert await person.say("ya") == ["registration.ask_selfie"]
+        assert await person.verdict(number, card="d" * 32) == []
 
 
 async def test_another_card_needs_another_selfie(db: BaseDBAsyncClient) -> None:
@@ -277,7 +425,7 @@ async def test_another_card_needs_another_selfie(db: BaseDBAsyncClient) -> None:
         await person.press("fix~")
         await person.press("fix_nik")
         assert await person.say("kembali") == ["registration.ask_card_photo"]
-        await person.send(photo=Photo("d" * 32, GOOD))
+        assert await person.card() == ["registration.card_checking", "registration.card_typed", "registration.ask_nik"]
         assert await person.say("3171011508900001") == ["registration.ask_selfie"]
         assert await PersonRow.all().count() == 0
 

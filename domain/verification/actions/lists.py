@@ -4,12 +4,12 @@ A list is imported as a whole: its lines go in by small portions under a version
 update switches to it, so that nobody ever meets half a list.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from domain.errors import DomainError
 from models import lists as digests
 from models.enums import ListKind, TaskStatus
 from models.verification import ListVersion, PersonList
@@ -20,14 +20,16 @@ class ListTerms:
     """What a list is: its code, what standing on it means, who keeps it, and why in words for those on it."""
 
     code: str
-    kind: ListKind
+    kind: ListKind | None
     owner: str
     reason_id: str
     reason_en: str
 
 
 async def define(terms: ListTerms) -> PersonList:
-    """Make a list known, or change what is said of it."""
+    """Make a list known, or change what is said of it; refused with staff.list_incomplete if anything is missing."""
+    if terms.kind is None or not (terms.code and terms.owner and terms.reason_id and terms.reason_en):
+        raise DomainError("staff.list_incomplete")
     row, _ = await PersonList.update_or_create(
         code=terms.code,
         defaults={
@@ -38,6 +40,11 @@ async def define(terms: ListTerms) -> PersonList:
         },
     )
     return row
+
+
+async def overview() -> list[tuple[PersonList, ListVersion | None]]:
+    """All lists, each with the import that counts."""
+    return [(row, await ListVersion.get_or_none(id=row.version_id)) for row in await PersonList.all().order_by("code")]
 
 
 async def counting(person_list: PersonList, file_sha256: bytes) -> bool:
@@ -65,26 +72,32 @@ async def finish_version(version: ListVersion, taken: int, repeated: int, refuse
     return replaced
 
 
-async def _versions(kinds: Sequence[ListKind]) -> dict[int, PersonList]:
-    rows = await PersonList.filter(kind__in=kinds, version_id__isnull=False).order_by("id")
-    return {int(row.version_id or 0): row for row in rows}
+async def _counting(kind: ListKind) -> list[tuple[int, str]]:
+    """The imports that count now, with their lists' codes."""
+    rows = await PersonList.filter(kind=kind, version_id__isnull=False).order_by("id")
+    return [(int(row.version_id or 0), row.code) for row in rows]
 
 
 async def excluded_by(db: BaseDBAsyncClient, nik_index: bytes) -> str:
     """The code of the first list that shuts a NIK out, "" where none does."""
-    versions = await _versions([ListKind.EXCLUDED])
-    found = await digests.times(db, list(versions), nik_index)
-    return next((row.code for number, row in versions.items() if number in found), "")
+    for version_id, code in await _counting(ListKind.EXCLUDED):
+        if await digests.matching(db, version_id, nik_index):
+            return code
+    return ""
 
 
 async def has_priority(db: BaseDBAsyncClient, nik_index: bytes) -> bool:
     """Whether a NIK stands on a list of people laid off or furloughed."""
-    return bool(await digests.times(db, list(await _versions([ListKind.PRIORITY])), nik_index))
+    for version_id, _ in await _counting(ListKind.PRIORITY):
+        if await digests.matching(db, version_id, nik_index):
+            return True
+    return False
 
 
 async def served(db: BaseDBAsyncClient, kk_index: bytes) -> int:
     """Recipients that a family card has had, as the lists of households say."""
-    return sum((await digests.times(db, list(await _versions([ListKind.SERVED])), kk_index)).values())
+    found = [await digests.matching(db, version_id, kk_index) for version_id, _ in await _counting(ListKind.SERVED)]
+    return sum(times for lines in found for times in lines.values())
 
 
 async def words(code: str, language: str) -> dict[str, str]:

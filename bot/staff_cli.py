@@ -1,0 +1,94 @@
+"""Commands for staff until they have a bot of their own: lists of people, and cases to decide."""
+
+import argparse
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+from bot.settings import Settings
+from domain import clock
+from domain.errors import DomainError
+from domain.verification.actions.lists import ListTerms, define, overview
+from models import crypto
+from models.database import database
+from models.enums import ListKind
+from models.verification import PersonList
+
+
+class Add(Protocol):
+    """Adding a command to the parser."""
+
+    def __call__(
+        self, name: str, run: Callable[[Settings, argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser: ...
+
+
+def with_database(settings: Settings, work: Callable[..., Coroutine[Any, Any, int]], *args: Any) -> int:
+    """Run work with keys and database; gives its exit code."""
+
+    async def run() -> int:
+        crypto.use(settings.keyring())
+        async with database(settings.database_url) as db:
+            return await work(db, *args)
+
+    return asyncio.run(run())
+
+
+def add_commands(add: Add) -> None:
+    """All commands of this module."""
+    add("lists", _lists, "show the lists of people that change who is admitted")
+    imported = add("import-list", _import_list, "replace a list by a CSV or XLSX file with a column nik (or kk)")
+    imported.add_argument("code", help="short name of the list, e.g. dtks")
+    imported.add_argument("file", type=Path)
+    imported.add_argument("--as-of", type=date.fromisoformat, default=None, help="the list's own date (default: today)")
+    imported.add_argument("--kind", type=ListKind, choices=list(ListKind), help="what standing on it means")
+    imported.add_argument("--owner", help="who keeps the list, as people read it")
+    imported.add_argument("--reason", help="why it shuts people out, in Indonesian, as they read it")
+    imported.add_argument("--reason-en", help="the same in English")
+    imported.add_argument("--report", type=Path, help="where bad lines go (default: FILE.report.csv)")
+
+
+def _lists(settings: Settings, options: argparse.Namespace) -> int:
+    async def work(db: Any) -> int:
+        for person_list, version in await overview():
+            lines = f"{version.taken:>12,} lines as of {version.as_of}" if version else f"{'empty':>12}"
+            print(f"{person_list.code:<16} {person_list.kind:<9} {lines}  {person_list.owner}")
+        return 0
+
+    return with_database(settings, work)
+
+
+def _import_list(settings: Settings, options: argparse.Namespace) -> int:
+    from bot.lists import import_list  # noqa: PLC0415 - loads numpy
+
+    async def work(db: Any) -> int:
+        person_list = await _described(options)
+        report_path = options.report or options.file.with_name(f"{options.file.name}.report.csv")
+        as_of = options.as_of or clock.now().astimezone(clock.WIB).date()
+        report = await import_list(db, person_list, options.file, as_of, report_path)
+        print(f"{options.code}: {report}")
+        if report.refused:
+            print(f"bad lines, by number and reason: {report_path}")
+        return 0
+
+    return with_database(settings, work)
+
+
+async def _described(options: argparse.Namespace) -> PersonList:
+    """The list with what is said of it now; a new one needs all of it."""
+    known = await PersonList.get_or_none(code=options.code)
+    terms = ListTerms(
+        code=options.code,
+        kind=options.kind or (ListKind(known.kind) if known else None),
+        owner=options.owner or (known.owner if known else ""),
+        reason_id=options.reason or (known.reason_id if known else ""),
+        reason_en=options.reason_en or (known.reason_en if known else ""),
+    )
+    try:
+        return await define(terms)
+    except DomainError:
+        raise ValueError(
+            f"{options.code} is a new list: say --kind, --owner, --reason and --reason-en (people on it read them)"
+        ) from None
