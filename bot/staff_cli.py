@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bot.settings import Settings
-from domain import clock
+from domain import clock, regions
 from domain.errors import DomainError
+from domain.verification.actions.cards import reading_rates
 from domain.verification.actions.lists import ListTerms, define, overview
 from models import crypto
 from models.database import database
@@ -38,6 +39,10 @@ def with_database(settings: Settings, work: Callable[..., Coroutine[Any, Any, in
 
 def add_commands(add: Add) -> None:
     """All commands of this module."""
+    page = add("review", _review, "decide cases on a page of this machine")
+    page.add_argument("--staff", required=True, help="your name; votes are kept with it")
+    page.add_argument("--port", type=int, default=8090)
+    add("cards", _cards, "how well ID cards are read: fields read, confirmed and corrected")
     add("lists", _lists, "show the lists of people that change who is admitted")
     imported = add("import-list", _import_list, "replace a list by a CSV or XLSX file with a column nik (or kk)")
     imported.add_argument("code", help="short name of the list, e.g. dtks")
@@ -48,6 +53,29 @@ def add_commands(add: Add) -> None:
     imported.add_argument("--reason", help="why it shuts people out, in Indonesian, as they read it")
     imported.add_argument("--reason-en", help="the same in English")
     imported.add_argument("--report", type=Path, help="where bad lines go (default: FILE.report.csv)")
+
+
+def _review(settings: Settings, options: argparse.Namespace) -> int:
+    from bot.gateways.media import MediaFolder  # noqa: PLC0415 - the web server is only loaded where it is used
+    from bot.review import serve_review  # noqa: PLC0415
+
+    async def work(db: Any) -> int:
+        regions.load()
+        await serve_review(options.staff, MediaFolder(settings.media_dir), options.port)
+        return 0
+
+    return with_database(settings, work)
+
+
+def _cards(settings: Settings, options: argparse.Namespace) -> int:
+    async def work(db: Any) -> int:
+        measured = await reading_rates()
+        print(f"{measured.cards:,} card photos, {measured.found:,} read, {measured.seconds:.1f} s each")
+        for name, (read, confirmed, corrected) in measured.fields.items():
+            print(f"{name:<12} read {read:>8,}   confirmed {confirmed:>8,}   corrected {corrected:>8,}")
+        return 0
+
+    return with_database(settings, work)
 
 
 def _lists(settings: Settings, options: argparse.Namespace) -> int:

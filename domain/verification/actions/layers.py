@@ -13,9 +13,9 @@ from domain.verification.rules import layers as rules
 from domain.verification.rules.layers import Facts, Verdict
 from models import crypto
 from models.conversation import Conversation
-from models.enums import Employment, FaceVerdict, Layer, LayerState, Match
+from models.enums import Decision, Employment, FaceVerdict, Layer, LayerState, Match
 from models.person import FaceCheck, Person, Photo
-from models.verification import CardReading, KycReference, LayerOutcome, RegistryAnswer, VerificationTask
+from models.verification import CardReading, KycReference, LayerOutcome, RegistryAnswer, ReviewCase, VerificationTask
 
 LEASE = timedelta(minutes=2)
 LONGEST_WAIT = timedelta(hours=1)
@@ -182,6 +182,14 @@ async def _open_signals(person: Person, now: datetime) -> None:
         if others:
             evidence = crypto.ring().index("signal", f"{reason}:{others}")
             await review.open_case(person.id, Layer.UNIQUE, reason, evidence, now, others=others, hidden=True)
+
+
+async def decide(case_id: int, staff: str, decision: Decision, words: str, now: datetime) -> Decision | None:
+    """Record what a member of staff decided (see review.vote); once it is settled, the layers are judged again."""
+    settled = await review.vote(case_id, staff, decision, words, now)
+    if settled is not None:
+        await ask_for_verification((await ReviewCase.get(id=case_id)).person_id, now)
+    return settled
 
 
 def must_act(verdict: Verdict) -> bool:

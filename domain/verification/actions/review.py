@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from tortoise.expressions import Q
+
 from domain.errors import DomainError
 from domain.verification.rules.review import decided
 from models.enums import Decision, Layer, LayerState, TaskStatus
 from models.verification import LayerOutcome, ReviewCase, ReviewVote
+
+ABOUT_PHOTOS = frozenset({Layer.FACE, Layer.UNIQUE})
 
 
 async def open_case(
@@ -39,6 +43,11 @@ async def open_cases() -> list[ReviewCase]:
     return await ReviewCase.filter(status=TaskStatus.PENDING).order_by("id")
 
 
+async def votes_on(case_id: int) -> list[ReviewVote]:
+    """What members of staff have decided on a case so far."""
+    return await ReviewVote.filter(case_id=case_id).order_by("id")
+
+
 async def vote(case_id: int, staff: str, decision: Decision, words: str, now: datetime) -> Decision | None:
     """Record what a member of staff decided, and why in words for the person; gives the decision once there is one.
 
@@ -52,7 +61,7 @@ async def vote(case_id: int, staff: str, decision: Decision, words: str, now: da
     if decision == Decision.REJECT and not words.strip():
         raise DomainError("staff.no_words")
     layer = Layer(case.layer)
-    if decision == Decision.NEW_PHOTO and layer not in {Layer.FACE, Layer.UNIQUE}:
+    if decision == Decision.NEW_PHOTO and layer not in ABOUT_PHOTOS:
         raise DomainError("staff.no_photo")
     earlier = ReviewVote.filter(
         case__person_id=case.person_id, case__layer=case.layer, case__evidence=case.evidence, staff=staff
@@ -60,7 +69,7 @@ async def vote(case_id: int, staff: str, decision: Decision, words: str, now: da
     if await earlier.exists():
         raise DomainError("staff.voted_before")
     await ReviewVote.create(case_id=case.id, staff=staff, decision=decision, words=words.strip(), voted_at=now)
-    votes = await ReviewVote.filter(case_id=case.id).order_by("id")
+    votes = await votes_on(case.id)
     result = decided([Decision(vote.decision) for vote in votes], layer)
     if result is not None:
         case.status, case.decision, case.closed_at = TaskStatus.DONE, result, now
@@ -69,14 +78,10 @@ async def vote(case_id: int, staff: str, decision: Decision, words: str, now: da
 
 
 async def _settled(person_id: int, layer: Layer, evidence: bytes) -> ReviewCase | None:
-    """The case on this evidence that was decided last; signals that no layer shows decide no layer."""
-    return (
-        await ReviewCase.filter(
-            person_id=person_id, layer=layer, evidence=evidence, hidden=False, decision__isnull=False
-        )
-        .order_by("-id")
-        .first()
-    )
+    """The case that was decided last: on this evidence, or a signal for which the person was rejected."""
+    on_this = Q(evidence=evidence, hidden=False) | Q(hidden=True, decision=Decision.REJECT)
+    cases = ReviewCase.filter(on_this, person_id=person_id, layer=layer, decision__isnull=False)
+    return await cases.order_by("-closed_at", "-id").first()
 
 
 async def decision_on(person_id: int, layer: Layer, evidence: bytes) -> Decision | None:
