@@ -95,9 +95,8 @@ class ReviewPage:
 
     async def _queue(self, request: web.Request) -> web.Response:
         cases = [_shown(case, len(await review.votes_on(case.id))) for case in await review.open_cases()]
-        return self._page(
-            "queue.html", cases=cases, said=request.query.get("said", "")[:80] and "The decision is kept."
-        )
+        said = "Your decision is kept." if "kept" in request.query else ""
+        return self._page("queue.html", cases=cases, said=said)
 
     async def _case(self, request: web.Request, said: str = "", status: int = 200) -> web.Response:
         case = await ReviewCase.get_or_none(id=int(request.match_info["id"]))

@@ -43,6 +43,7 @@ class Person:
         self.engine, self.address, self.channel = engine, address, channel
         self.last: list[Outgoing] = []
         self.codes: list[str] = []
+        self.selfie_photo = "s" * 32
 
     async def send(self, external_id: str = "", **content: Any) -> list[str]:
         """Send a message; gives the keys of the replies in the chat."""
@@ -128,13 +129,13 @@ class Person:
         return heard + await self.outcome(PhotoKind.CARD, self.conversation_id, **read)
 
     async def selfie(self) -> list[str]:
-        await self.send(photo=Photo("s" * 32, GOOD))
+        await self.send(photo=Photo(self.selfie_photo, GOOD))
         return await self.verdict(self.conversation_id)
 
     async def turn_head(self, verdict: TurnVerdict = TurnVerdict.AS_ASKED) -> list[str]:
         """Send the second selfie, which the task compares with the first."""
         heard = await self.send(photo=Photo("t" * 32, GOOD))
-        seen = {"photo": Photo("t" * 32, GOOD), "verdict": verdict.value, "selfie_photo": "s" * 32}
+        seen = {"photo": Photo("t" * 32, GOOD), "verdict": verdict.value, "selfie_photo": self.selfie_photo}
         return heard + await self.outcome(PhotoKind.TURNED, self.conversation_id, **seen)
 
     async def verdict(self, conversation_id: int, verdict: str = "same", card: str = "c" * 32) -> list[str]:
@@ -142,14 +143,14 @@ class Person:
         await FaceCheck.create(
             conversation_id=conversation_id,
             card_photo_id=card,
-            selfie_photo_id="s" * 32,
+            selfie_photo_id=self.selfie_photo,
             engine="test",
             model_sha256=b"",
             score=0.5,
             verdict=verdict,
             checked_at=NOON,
         )
-        found = {"photo": Photo("s" * 32, GOOD), "verdict": verdict, "card_photo": card}
+        found = {"photo": Photo(self.selfie_photo, GOOD), "verdict": verdict, "card_photo": card}
         return await self.outcome(PhotoKind.SELFIE, conversation_id, **found)
 
 
