@@ -124,10 +124,7 @@ def _cells(path: Path, column: str) -> Iterator[tuple[int, str]]:
         wanted = ", ".join(HEADINGS[column])
         raise ValueError(f"{path.name}: the first line names no column {column.upper()} (known headings: {wanted})")
     for number, row in rows:
-        if len(row) > at:
-            yield number, row[at]
-        elif row:
-            yield number, ""
+        yield number, row[at] if len(row) > at else ""
 
 
 def _text(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -138,17 +135,16 @@ def _text(path: Path) -> Iterator[tuple[int, list[str]]]:
         file = io.TextIOWrapper(counted, encoding=encoding, newline="", errors="replace")
         first = file.readline()
         delimiter = max(",;\t|", key=first.count)
-        yield 1, next(csv.reader([first], delimiter=delimiter), [])
-        reader = csv.reader(file, delimiter=delimiter)
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error:  # a line that no reader understands is a bad line, not the end
-                row = [""]
-            if any(row) or len(row) == 1:
-                yield reader.line_num + 1, row
+        yield 1, _split(first, delimiter)
+        # Line by line: a stray quotation mark may cost its own line, never those that follow.
+        for number, line in enumerate(file, start=2):
+            if line.strip():
+                yield number, _split(line, delimiter)
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    line = line.rstrip("\r\n")
+    return next(csv.reader([line], delimiter=delimiter), []) if '"' in line else line.split(delimiter)
 
 
 def _sheet(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -39,14 +39,15 @@ class KycDesk:
         try:
             statement = self._keys.read(body)
             async with in_transaction():
-                row = await kyc.attest(statement, self._clock())
+                row, new = await kyc.attest(statement, self._clock())
         except RefusedError as error:
             log.warning("KYC statement refused: %s", error.code)
             return _refused(error.code, 401 if error.code in SIGNED_WRONG else STATUS.get(error.code, 400))
         except DomainError as error:
             log.warning("KYC statement of %s refused: %s", statement.partner, error.code)
             return _refused(error.code.removeprefix("partner."), STATUS[error.code])
-        # Told before the partner is answered: a statement that was taken and not told would leave the person waiting.
+        # Told before the partner is answered, and told again to a replay: a crash right after the statement was taken
+        # must not leave the person waiting. The message has one id, so nobody hears it twice.
         outcome = KycOutcome(row.id)
         await self._receive(
             Inbound(
@@ -56,6 +57,9 @@ class KycDesk:
                 outcome=outcome,
             )
         )
+        if not new:
+            log.warning("KYC statement of %s refused: replay", statement.partner)
+            return _refused("used", 409)
         return web.json_response({"status": "taken"})
 
 

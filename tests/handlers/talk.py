@@ -155,11 +155,13 @@ class Person:
 
 
 @asynccontextmanager
-async def engine_on(db: BaseDBAsyncClient, clock: Clock | None = None) -> AsyncIterator[Engine]:
+async def engine_on(
+    db: BaseDBAsyncClient, clock: Clock | None = None, rules: programme.Programme | None = None
+) -> AsyncIterator[Engine]:
     """A running engine with an open wave."""
     clock = clock or Clock()
     await open_wave(1, 200_000, NOON - timedelta(days=1), NOON + timedelta(days=14))
-    engine = Engine(db, programme.load(), clock, lambda: None)
+    engine = Engine(db, rules or programme.load(), clock, lambda: None)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(engine.run())
         yield engine

@@ -35,8 +35,8 @@ async def start_reference(
     return row.id, reference, expires
 
 
-async def attest(statement: Statement, now: datetime) -> KycReference:
-    """Take a partner's statement. The same statement again changes nothing; a second one for the reference is refused.
+async def attest(statement: Statement, now: datetime) -> tuple[KycReference, bool]:
+    """Take a partner's statement; gives its reference, and whether it is new (a replay changes nothing).
 
     Refused with partner.unknown_reference (also where it was given to another partner), partner.expired, partner.used.
     """
@@ -47,7 +47,7 @@ async def attest(statement: Statement, now: datetime) -> KycReference:
         raise DomainError("partner.unknown_reference")
     if row.attested_at is not None:
         if row.statement_id == statement.id:
-            return row
+            return row, False
         raise DomainError("partner.used")
     if row.expires_at <= now:
         raise DomainError("partner.expired")
@@ -56,7 +56,7 @@ async def attest(statement: Statement, now: datetime) -> KycReference:
     row.statement_id, row.attested_at = statement.id, now
     row.nik_index = crypto.ring().index("nik", statement.nik)
     await row.save(update_fields=["statement_id", "attested_at", "nik_index"])
-    return row
+    return row, True
 
 
 async def vouches_for(reference_id: int, conversation_id: int, nik: str) -> bool:
