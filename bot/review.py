@@ -64,7 +64,7 @@ class ReviewPage:
         app.router.add_get("/", guarded(self._inside(self._queue)))
         app.router.add_get("/cases/{id:\\d+}", guarded(self._inside(self._case)))
         app.router.add_post("/cases/{id:\\d+}", guarded(self._inside(self._decide)))
-        app.router.add_get("/photos/{id:[0-9a-f]{1,32}}", guarded(self._inside(self._photo)))
+        app.router.add_get("/photos/{id:[0-9a-z]{1,32}}", guarded(self._inside(self._photo)))
         return app
 
     def _fits(self, token: str) -> bool:
