@@ -2,22 +2,36 @@
 computation touches the web process.
 """
 
-from pathlib import Path
-
-from bot.gateways.child import ChildError, Children
+from bot.gateways.child import ChildError, Children, RefusedError
 from domain.ports import Comparison, PhotoError, Prepared
+
+START_SECONDS = 300.0  # an engine may have to fetch its weights
 
 
 class FaceProcess:
-    """domain.ports.Faces in child processes."""
+    """domain.ports.Faces in child processes: an engine (a kind of bot.gateways.worker) with its arguments."""
 
-    def __init__(self, folder: Path | None = None, workers: int = 1) -> None:
-        self._children = Children("opencv", *([str(folder.resolve())] if folder else []), count=workers)
+    def __init__(
+        self, engine: str = "opencv", *arguments: str, python: str = "", workers: int = 1, seconds: float = 20.0
+    ) -> None:
+        self._engine = engine
+        self._children = Children(engine, *arguments, count=workers, python=python, seconds=seconds)
+
+    async def start(self) -> str:
+        """Start the engine now and hear which it is; raises ValueError with what is missing or wrong."""
+        try:
+            return await self._children.call(str, "describe", seconds=START_SECONDS)
+        except RefusedError as error:
+            raise ValueError(f"face engine {self._engine}: {error}") from None
+        except ChildError as error:
+            raise ValueError(f"face engine {self._engine} does not start ({error})") from None
 
     async def prepare(self, content: bytes) -> Prepared:
         """See domain.ports.Faces. A picture that kills or hangs its reader is refused like any other broken one."""
         try:
             return await self._children.call(Prepared, "prepare", content)
+        except RefusedError:  # not the photo's fault
+            raise
         except ChildError:
             raise PhotoError("photo.broken") from None
 
