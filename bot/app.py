@@ -18,7 +18,7 @@ from bot.channel import Desk, LocalSender, Sender
 from bot.channels import browser
 from bot.channels.telegram import TelegramChannel
 from bot.delivery import Delivery
-from bot.gateways.faces.process import FaceProcess
+from bot.gateways.faces.chosen import chosen
 from bot.gateways.media import MediaFolder
 from bot.settings import Settings
 from bot.tasks import Fetch, Photos
@@ -95,8 +95,10 @@ async def running(
     crypto.use(settings.keyring())
     regions.load()
     programme = load(settings.programme or DEFAULT)
-    faces = FaceProcess(settings.face_models, settings.photo_workers)
+    faces = chosen(settings)
     try:
+        if settings.face_engine != "opencv":  # whose files come with the package: it starts at the first photo
+            log.info("faces: %s", await faces.start())
         async with database(settings.database_url) as db:
             photos = Photos(faces, MediaFolder(settings.media_dir), programme, clock.now, fetchers or {})
             local = {Channel.SMS: LocalSender(), Channel.MAIL: LocalSender()}

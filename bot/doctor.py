@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bot.gateways.faces.chosen import chosen
 from bot.settings import Settings
 from domain.programme import DEFAULT, load
 from models import crypto
@@ -23,7 +24,8 @@ class Finding:
 
 async def examine(settings: Settings) -> int:
     """Print the findings; 1 where something would not work."""
-    findings = [*_keys(settings), *await _database(settings), *_files(settings), *_channels(settings)]
+    findings = [*_keys(settings), *await _database(settings), *_files(settings)]
+    findings += [await _faces(settings), *_channels(settings)]
     for finding in findings:
         print(f"{MARKS[finding.level]} {finding.text}")
     return int(any(finding.level == "bad" for finding in findings))
@@ -68,12 +70,26 @@ def _files(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", f"photos: encrypted in {settings.media_dir}")
     except OSError as error:
         yield Finding("bad", f"photos: {settings.media_dir} can't be written: {error.strerror}")
+
+
+async def _faces(settings: Settings) -> Finding:
     try:
+        if settings.face_engine != "opencv":
+            return Finding("ok", f"faces: {await _started(settings)}")
         from bot.gateways.faces.opencv import check_models  # noqa: PLC0415 - loads OpenCV
 
-        yield Finding("ok", f"faces: {', '.join(check_models(settings.face_models))}")
+        return Finding("ok", f"faces: {', '.join(check_models(settings.face_models))}")
     except (OSError, ValueError, ImportError) as error:
-        yield Finding("bad", f"faces: {error}")
+        return Finding("bad", f"faces: {error}")
+
+
+async def _started(settings: Settings) -> str:
+    """What the engine says of itself; it is started in its environment, which is the only way to know."""
+    faces = chosen(settings)
+    try:
+        return f"{await faces.start()}, in {settings.facenet_python}"
+    finally:
+        await faces.close()
 
 
 def _channels(settings: Settings) -> Iterator[Finding]:
