@@ -79,12 +79,11 @@ class Children:
             )
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             raise RefusedError(f"{self._command[0]}: {error.strerror}") from None
-        self._running.add(child)
+        self._running = {child, *(other for other in self._running if other.returncode is None)}
         return child
 
     def _end(self, child: asyncio.subprocess.Process | None) -> None:
         if child is not None:
-            self._running.discard(child)
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
 
