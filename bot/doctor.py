@@ -5,8 +5,11 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bot.channels.mail import MailSender
+from bot.gateways.civil_registry import CsvRegistry
+from bot.gateways.faces.chosen import chosen
 from bot.settings import Settings
-from domain.programme import DEFAULT, load
+from domain.programme import DEFAULT, load, load_partners
 from models import crypto
 from models.database import database, pending_migrations
 
@@ -23,7 +26,8 @@ class Finding:
 
 async def examine(settings: Settings) -> int:
     """Print the findings; 1 where something would not work."""
-    findings = [*_keys(settings), *await _database(settings), *_files(settings), *_channels(settings)]
+    findings = [*_keys(settings), *await _database(settings), *_files(settings)]
+    findings += [await _faces(settings), _cards(), *_outside(settings), *_channels(settings)]
     for finding in findings:
         print(f"{MARKS[finding.level]} {finding.text}")
     return int(any(finding.level == "bad" for finding in findings))
@@ -68,12 +72,58 @@ def _files(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", f"photos: encrypted in {settings.media_dir}")
     except OSError as error:
         yield Finding("bad", f"photos: {settings.media_dir} can't be written: {error.strerror}")
+
+
+async def _faces(settings: Settings) -> Finding:
     try:
+        if settings.face_engine != "opencv":
+            return Finding("ok", f"faces: {await _started(settings)}")
         from bot.gateways.faces.opencv import check_models  # noqa: PLC0415 - loads OpenCV
 
-        yield Finding("ok", f"faces: {', '.join(check_models(settings.face_models))}")
+        return Finding("ok", f"faces: {', '.join(check_models(settings.face_models))}")
     except (OSError, ValueError, ImportError) as error:
-        yield Finding("bad", f"faces: {error}")
+        return Finding("bad", f"faces: {error}")
+
+
+def _cards() -> Finding:
+    from bot.gateways.cards import check_models  # noqa: PLC0415 - loads OpenCV and onnxruntime
+
+    try:
+        return Finding("ok", f"cards: {', '.join(check_models())}")
+    except (OSError, ValueError) as error:
+        return Finding("bad", f"cards: {error}")
+
+
+def _outside(settings: Settings) -> Iterator[Finding]:
+    try:
+        if settings.smtp_url.get_secret_value():
+            MailSender(settings.smtp_url.get_secret_value(), settings.mail_from, "")
+            yield Finding("ok", "mail: by SMTP")
+        else:
+            yield Finding("note", "mail: no server (GELOMBANG_SMTP_URL); mails are shown beside the browser chat")
+        if settings.registry_url:
+            yield Finding("ok", "civil registry: over HTTP")
+        elif settings.registry_csv:
+            CsvRegistry(settings.registry_csv)
+            yield Finding("note", f"civil registry: the file {settings.registry_csv}")
+        else:
+            yield Finding("note", "civil registry: none; that layer waits for everybody (GELOMBANG_REGISTRY_URL)")
+        if settings.kyc_partners:
+            names = [partner.name for partner in load_partners(settings.kyc_partners)]
+            yield Finding("ok", f"KYC partners: {', '.join(names)}")
+        else:
+            yield Finding("note", "KYC partners: none (GELOMBANG_KYC_PARTNERS)")
+    except (OSError, ValueError) as error:
+        yield Finding("bad", str(error))
+
+
+async def _started(settings: Settings) -> str:
+    """What the engine says of itself; it is started in its environment, which is the only way to know."""
+    faces, _ = chosen(settings)
+    try:
+        return f"{await faces.start()}, in {settings.facenet_python}"
+    finally:
+        await faces.close()
 
 
 def _channels(settings: Settings) -> Iterator[Finding]:
@@ -92,6 +142,6 @@ def _channels(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("ok", f"Telegram: webhook at {settings.public_url.rstrip('/')}/webhooks/telegram")
     yield Finding(
-        "note", "SMS and mail: no provider; codes are shown beside the browser chat. For trying out only:"
+        "note", "SMS: no provider; codes are shown beside the browser chat. For trying out only:"
         " nobody's phone is really proven this way"
     )  # fmt: skip

@@ -124,7 +124,8 @@ class Photos:
         assert task.selfie_photo_id is not None
         selfie, second = await self._media.load(task.selfie_photo_id), await self._media.load(photo.id)
         score = (await self._faces.compare(selfie, second)).score
-        verdict = await faces.record_turn_check(task, photo.facts, score, self._programme.face, self._clock())
+        turn = photo.facts.yaw - (await photos.photo_facts(task.selfie_photo_id)).yaw
+        verdict = await faces.record_turn_check(task, turn, score, self._programme.face, self._clock())
         return verdict.value
 
     async def _photo(self, task: PhotoTask) -> Photo:

@@ -60,7 +60,7 @@ class ReviewPage:
         app = web.Application(client_max_size=64 * 1024)
         app.on_response_prepare.append(hardened)
         app.router.add_get("/enter/{token}", guarded(self._enter))
-        app.router.add_get("/review.css", guarded(self._style))
+        app.router.add_get("/page.css", guarded(self._style))
         app.router.add_get("/", guarded(self._inside(self._queue)))
         app.router.add_get("/cases/{id:\\d+}", guarded(self._inside(self._case)))
         app.router.add_post("/cases/{id:\\d+}", guarded(self._inside(self._decide)))
@@ -87,7 +87,7 @@ class ReviewPage:
 
     async def _style(self, request: web.Request) -> web.Response:
         assert _PAGES.loader is not None
-        return web.Response(text=_PAGES.loader.get_source(_PAGES, "review.css")[0], content_type="text/css")
+        return web.Response(text=_PAGES.loader.get_source(_PAGES, "page.css")[0], content_type="text/css")
 
     def _page(self, name: str, status: int = 200, **values: Any) -> web.Response:
         text = _PAGES.get_template(name).render(staff=self._staff, token=self._token, **values)

@@ -54,7 +54,10 @@ class Settings(BaseSettings):
     registry_token: SecretStr = SecretStr("")
     registry_csv: Path | None = None
     kyc_partners: Path | None = None
+    face_engine: Literal["opencv", "facenet"] = "opencv"
     face_models: Path | None = None
+    facenet_python: Path = Path(".venv-facenet/bin/python")
+    facenet_weights: Path | None = None
     photo_workers: int = Field(1, ge=1, le=64)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

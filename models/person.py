@@ -125,7 +125,7 @@ class TurnCheck(Model):
     selfie_photo_id = fields.CharField(max_length=32)
     turned_photo_id = fields.CharField(max_length=32)
     asked = fields.CharField(max_length=8)
-    yaw = fields.FloatField()
+    turn = fields.FloatField()
     score = fields.FloatField()
     verdict = fields.CharField(max_length=16)
     checked_at = fields.DatetimeField()

@@ -15,9 +15,11 @@ from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from models import crypto
 from models.database import database, migrate
+from tests.photos import FACES, needs_faces
+
+__all__ = ["FACES", "needs_faces", "needs_postgres"]
 
 SERVER = os.environ.get("GELOMBANG_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
-FACES = Path(os.environ.get("GELOMBANG_TEST_FACES", Path(__file__).parents[2] / "shared" / "faces"))
 
 
 def _postgres_answers() -> bool:
@@ -29,9 +31,6 @@ def _postgres_answers() -> bool:
 
 needs_postgres = pytest.mark.skipif(
     not _postgres_answers(), reason="no PostgreSQL server at GELOMBANG_TEST_POSTGRES (default 127.0.0.1:5432)"
-)
-needs_faces = pytest.mark.skipif(
-    not (FACES / "pairs.csv").exists(), reason="no test photos: set GELOMBANG_TEST_FACES to their folder"
 )
 
 

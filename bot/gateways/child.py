@@ -26,25 +26,38 @@ class ChildError(Exception):
     """A call that came to nothing: the child hung, died or met an error; the next call finds a new one."""
 
 
+class RefusedError(ChildError):
+    """The child can't work at all: something is missing or wrong where it runs. The text is for the operator."""
+
+
 class Children:
-    """``count`` children of one kind, started as needed; ``python`` is the interpreter of their environment."""
+    """``count`` children of one kind, started as needed; ``python`` is the interpreter of their environment.
+
+    Another environment has this project installed too: the folder it lies in here may hold packages of this one.
+    """
 
     def __init__(self, kind: str, *arguments: str, count: int = 1, python: str = "", seconds: float = 20.0) -> None:
-        self._command: Sequence[str] = (python or sys.executable, "-m", "bot.gateways.worker", kind, *arguments)
+        interpreter = (python, "-P") if python else (sys.executable,)
+        self._command: Sequence[str] = (*interpreter, "-m", "bot.gateways.worker", kind, *arguments)
         self._seconds = seconds
         self._idle: asyncio.LifoQueue[asyncio.subprocess.Process | None] = asyncio.LifoQueue()
         for _ in range(count):
             self._idle.put_nowait(None)
         self._running: set[asyncio.subprocess.Process] = set()
 
-    async def call(self, kind: type[T], name: str, *arguments: Any) -> T:
-        """What a child's method gives; raises PhotoError as the method does, and ChildError for all else."""
+    async def call(self, kind: type[T], name: str, *arguments: Any, seconds: float | None = None) -> T:
+        """What a child's method gives; raises PhotoError as the method does, and ChildError for all else.
+
+        ``seconds`` is for a call that may take longer than others.
+        """
         child = await self._idle.get()
         try:
             if child is None or child.returncode is not None:
                 child = await self._start()
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(seconds or self._seconds):
                 outcome, value = await _exchange(child, name, arguments)
+            if outcome == "refused":
+                raise RefusedError(str(value))  # and end it: it is about to end itself
         except BaseException as error:
             self._end(child)
             child = None
@@ -60,15 +73,17 @@ class Children:
         return msgspec.convert(value, kind)
 
     async def _start(self) -> asyncio.subprocess.Process:
-        child = await asyncio.create_subprocess_exec(
-            *self._command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
-        self._running.add(child)
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *self._command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            )
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            raise RefusedError(f"{self._command[0]}: {error.strerror}") from None
+        self._running = {child, *(other for other in self._running if other.returncode is None)}
         return child
 
     def _end(self, child: asyncio.subprocess.Process | None) -> None:
         if child is not None:
-            self._running.discard(child)
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
 

@@ -4,6 +4,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,7 +23,19 @@ def _opencv(folder: str = "") -> Mapping[str, Method]:
     from bot.gateways.faces.opencv import OpenCvFaces  # noqa: PLC0415 - each child loads only what it works with
 
     faces = OpenCvFaces(Path(folder) if folder else None)
-    return {"prepare": faces.prepare, "compare": faces.compare}
+    return {"describe": faces.describe, "prepare": faces.prepare, "compare": faces.compare, **_cards()}
+
+
+def _cards() -> Mapping[str, Method]:
+    """Print on ID cards; the reader is loaded with the first card."""
+
+    @cache
+    def reader() -> Any:
+        from bot.gateways.cards import CardReader  # noqa: PLC0415
+
+        return CardReader()
+
+    return {"read_card": lambda jpeg: reader().read(jpeg)}
 
 
 def _index() -> Mapping[str, Method]:
@@ -33,7 +46,20 @@ def _index() -> Mapping[str, Method]:
     return {"count": index.count, "add": index.add, "search": index.search}
 
 
-KINDS: Mapping[str, Callable[..., Mapping[str, Method]]] = {"opencv": _opencv, "index": _index}
+def _facenet(weights: str = "", sha256: str = "") -> Mapping[str, Method]:
+    """Faces by MTCNN and InceptionResnetV1."""
+    from bot.gateways.faces.facenet import SHA256, FacenetFaces  # noqa: PLC0415
+
+    faces = FacenetFaces(Path(weights) if weights else None, sha256 or SHA256)
+    return {"describe": faces.describe, "prepare": faces.prepare, "compare": faces.compare}
+
+
+KINDS: Mapping[str, Callable[..., Mapping[str, Method]]] = {
+    "opencv": _opencv,
+    "facenet": _facenet,
+    "cards": _cards,
+    "index": _index,
+}
 
 
 def serve(methods: Mapping[str, Method], calls: BinaryIO, answers: BinaryIO) -> None:
@@ -47,17 +73,27 @@ def serve(methods: Mapping[str, Method], calls: BinaryIO, answers: BinaryIO) -> 
             outcome = "photo", error.code
         except Exception as error:  # noqa: BLE001 - the caller gets it
             outcome = "error", type(error).__name__
-        answer = msgspec.msgpack.encode(outcome)
-        answers.write(LENGTH.pack(len(answer)) + answer)
-        answers.flush()
+        _answer(answers, outcome)
+
+
+def _answer(answers: BinaryIO, outcome: tuple[str, Any]) -> None:
+    answer = msgspec.msgpack.encode(outcome)
+    answers.write(LENGTH.pack(len(answer)) + answer)
+    answers.flush()
 
 
 def main() -> None:
-    """Set the limits, load the methods, serve."""
+    """Set the limits, load the methods, serve; a kind that can't be loaded says why and ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     calls, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not come between the answers
-    serve(KINDS[sys.argv[1]](*sys.argv[2:]), calls, answers)
+    try:
+        methods = KINDS[sys.argv[1]](*sys.argv[2:])
+    except (OSError, ValueError, ImportError) as error:
+        # No photo was seen yet, so the words may go out: they answer the first call, whatever it is.
+        _answer(answers, ("refused", str(error)))
+        return
+    serve(methods, calls, answers)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot.gateways.child import ChildError, Children
-from bot.gateways.faces.process import BATCH, FaceIndexProcess
+from bot.gateways.faces.search import BATCH, FaceIndexProcess
 from domain.ports import Comparison
 from domain.verification.actions.faces import keep_vector
 from tests.handlers.talk import NOON, Person, engine_on

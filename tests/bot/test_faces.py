@@ -2,46 +2,43 @@
 
 import contextlib
 import csv
-import io
 import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import numpy
+import cv2
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image
 
-from bot.gateways.faces import opencv
-from bot.gateways.faces.process import PhotoProcess
+from bot.gateways.child import Children
+from bot.gateways.faces import facts, opencv
+from bot.gateways.faces.process import FaceProcess
 from bot.gateways.media import MediaFolder
-from domain.errors import DomainError
 from domain.ports import PhotoError
-from domain.verification.rules.faces import check_card, check_selfie
 from models.crypto import KeyringError
-from tests.conftest import FACES, needs_faces
+from tests.bot.face_contract import EngineContract
+from tests.photos import FACES, jpeg, needs_faces, picture
 
 
 @pytest.fixture
-async def faces() -> AsyncIterator[PhotoProcess]:
-    pool = PhotoProcess()
+async def faces() -> AsyncIterator[FaceProcess]:
+    pool = FaceProcess("opencv", Children("opencv"))
     yield pool
     await pool.close()
 
 
-def picture(name: str) -> Image.Image:
-    return Image.open(FACES / "images" / f"{name}.jpg").convert("RGB")
+@pytest.fixture
+def engine() -> tuple[str, bytes]:
+    return opencv.NAME, bytes.fromhex("fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee")
 
 
-def jpeg(image: Image.Image, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", **options)
-    return buffer.getvalue()
+class TestOpenCv(EngineContract):
+    """YuNet and SFace."""
 
 
 @needs_faces
-async def test_same_people_are_alike_and_different_ones_are_not(faces: PhotoProcess) -> None:
+async def test_same_people_are_alike_and_different_ones_are_not(faces: FaceProcess) -> None:
     with (FACES / "pairs.csv").open() as file:
         pairs = [row for number, row in enumerate(csv.DictReader(file)) if number % 10 == 1]
     wrong = 0
@@ -53,67 +50,7 @@ async def test_same_people_are_alike_and_different_ones_are_not(faces: PhotoProc
     assert wrong <= 1
 
 
-@needs_faces
-async def test_a_photo_is_turned_upright_and_loses_its_metadata(faces: PhotoProcess) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turned by 90 degrees
-    exif[0x010E] = "secret place"
-    marked = jpeg(picture("p000_0").rotate(90, expand=True), exif=exif)
-    unmarked = jpeg(picture("p000_0").rotate(180))
-    straight = await faces.prepare(jpeg(picture("p000_0")))
-    for content in (marked, unmarked):
-        prepared = await faces.prepare(content)
-        assert abs(prepared.facts.roll) < 10
-        assert b"secret place" not in prepared.jpeg
-        assert not Image.open(io.BytesIO(prepared.jpeg)).getexif()
-        assert (await faces.compare(prepared.jpeg, straight.jpeg)).score > 0.8
-
-
-@needs_faces
-async def test_selfies_that_will_not_do_say_why(faces: PhotoProcess) -> None:
-    one, other = picture("p000_0"), picture("p005_0")
-    two = Image.new("RGB", (500, 250))
-    two.paste(one, (0, 0))
-    two.paste(other, (250, 0))
-    far = Image.new("RGB", (1000, 1000), "grey")
-    far.paste(one.resize((150, 150)), (400, 400))
-    cases = [
-        (two, "photo.several_faces"),
-        (far, "photo.face_too_small"),
-        (one.point(lambda value: value // 6), "photo.too_dark"),
-        (one.filter(ImageFilter.GaussianBlur(4)), "photo.blurred"),
-        (Image.new("RGB", (300, 300), "white"), "photo.no_face"),
-    ]
-    for image, code in cases:
-        facts = (await faces.prepare(jpeg(image))).facts
-        with pytest.raises(DomainError) as refused:
-            check_selfie(facts)
-        assert refused.value.code == code
-    check_selfie((await faces.prepare(jpeg(one))).facts)
-    check_card((await faces.prepare(jpeg(far))).facts)
-
-
-async def test_formats_and_files_that_are_none(faces: PhotoProcess) -> None:
-    noise = Image.fromarray(numpy.random.default_rng(1).integers(0, 255, (200, 300, 3), dtype=numpy.uint8))
-    for kind in ("JPEG", "PNG", "WEBP", "HEIF"):
-        buffer = io.BytesIO()
-        noise.save(buffer, kind)
-        prepared = await faces.prepare(buffer.getvalue())
-        assert (prepared.facts.width, prepared.facts.height) == (300, 200)
-        with pytest.raises(PhotoError) as broken:
-            await faces.prepare(buffer.getvalue()[:200])
-        assert broken.value.code in {"photo.broken", "photo.not_a_photo"}
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turned by 90 degrees: without a face, the mark is all there is to go by
-    turned = await faces.prepare(jpeg(noise, exif=exif))
-    assert (turned.facts.width, turned.facts.height) == (200, 300)
-    gif = io.BytesIO()
-    noise.save(gif, "GIF")
-    with pytest.raises(PhotoError, match="not_a_photo"):
-        await faces.prepare(gif.getvalue())
-
-
-async def test_a_reader_that_dies_is_replaced(faces: PhotoProcess) -> None:
+async def test_a_reader_that_dies_is_replaced(faces: FaceProcess) -> None:
     content = jpeg(Image.new("RGB", (200, 200)))
     await faces.prepare(content)
     for child in list(faces._children._running):
@@ -121,6 +58,18 @@ async def test_a_reader_that_dies_is_replaced(faces: PhotoProcess) -> None:
     with contextlib.suppress(PhotoError):  # the picture may have been on that worker
         await faces.prepare(content)
     assert (await faces.prepare(content)).facts.width == 200
+
+
+@needs_faces
+def test_facts_are_those_that_opencv_itself_would_tell() -> None:
+    engine = opencv.OpenCvFaces()
+    for name in ("p000_0", "p005_0", "p010_1"):
+        image = picture(name)
+        (face, *_) = engine._detect(image, 0)
+        crop = cv2.cvtColor(engine._aligner.alignCrop(opencv._bgr(image), face.row), cv2.COLOR_BGR2GRAY)
+        told = facts._facts(image, [face], opencv.CONFIDENT)
+        assert told.sharpness == pytest.approx(float(cv2.Laplacian(crop, cv2.CV_64F).var()), rel=0.01)
+        assert told.brightness == pytest.approx(float(crop.mean()), abs=0.5)
 
 
 def test_model_files_are_checked(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.e2e.people import card, head
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -120,15 +122,20 @@ class Chat:
         assert found
         return found[0]
 
-    async def register(self, card: bytes) -> list[str]:
-        """Answer everything up to the selfie."""
+    async def turn_head(self) -> list[str]:
+        """Send the second selfie as it was asked for, and hear what comes of it."""
+        assert await self.photo(head(self.last[-1]["key"].endswith("left"))) == ["registration.turn_checking"]
+        return await self.wait()
+
+    async def register(self) -> list[str]:
+        """Answer everything up to the selfie, the card being read."""
         await self.post(text="halo")
         await self.post(text="setuju")
         await self.post(text=f"0812{secrets.randbelow(10**8):08}")
         await self.post(text=await self.code())
-        await self.photo(card)
-        for text in ("3171011508900001", "Siti Aminah", "ya", "3171010101990001", "beji depok", "Jl. Melati 5", "sma",
-                     "phk"):  # fmt: skip
+        assert await self.photo(card()) == ["registration.card_checking"]
+        assert await self.wait() == ["card.proposal"]
+        for text in ("ya", "3171010101990001", "sma", "phk"):
             await self.post(text=text)
         return await self.post(text="1")
 

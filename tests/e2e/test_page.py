@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import FilePayload, Page, async_playwright, expect
 
-from tests.conftest import FACES, needs_faces
+from tests.conftest import needs_faces
+from tests.e2e.people import card, head, selfie
 from tests.e2e.server import serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -30,6 +31,10 @@ async def page(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
         opened.on("pageerror", lambda error: pytest.fail(str(error)))
         yield opened
         await browser.close()
+
+
+def photo(name: str, content: bytes) -> FilePayload:
+    return {"name": f"{name}.jpg", "mimeType": "image/jpeg", "buffer": content}
 
 
 async def picture(page: Page, name: str) -> None:
@@ -68,26 +73,27 @@ async def test_register_in_the_browser_and_come_back(page: Page, tmp_path: Path)
         assert found
         await picture(page, "2-code")
         await answer(page, found[0], "Kirim foto KTP")
-        await page.locator("#file").set_input_files(FACES / "images" / "p000_0.jpg")
-        await hears(page, "Ketik NIK")
-        for text, then in (
-            ("3171011508900001", "Nama lengkap"), ("Siti Aminah", "tanggal lahir Anda"), ("ya", "Nomor Kartu Keluarga"),
-            ("3171010101990001", "tinggal sekarang"), ("beji depok", "Alamat lengkap"),
-            ("Jl. Melati 5", "Pendidikan terakhir"),
-        ):  # fmt: skip
-            await answer(page, text, then)
+        await page.locator("#file").set_input_files(photo("ktp", card()))
+        await hears(page, "Ini yang kami baca")
+        await picture(page, "3-card")
+        await press(page, "Semua benar", "Nomor Kartu Keluarga")
+        await answer(page, "3171010101990001", "Pendidikan terakhir")
         await press(page, "SMA/SMK", "keadaan kerja")
         await press(page, "Kena PHK", "paling Anda minati")
         await press(page, "Komputer", "Sekarang selfie")
-        await page.locator("#camera").set_input_files(FACES / "images" / "p000_1.jpg")
+        await page.locator("#camera").set_input_files(photo("selfie", selfie()))
+        await hears(page, "Satu selfie lagi")
+        await picture(page, "4-turn")
+        left = await page.locator(".bubble", has_text="ke KIRI Anda").count() > 0
+        await page.locator("#camera").set_input_files(photo("menoleh", head(left)))
         await hears(page, "Periksa data Anda")
-        await picture(page, "3-summary")
+        await picture(page, "5-summary")
         await press(page, "Benar, gabung", "Nomor undian Anda")
         again = await page.context.new_page()
         await page.close()
         await again.goto(server.url)
-        await press(again, "Lihat status", "Terdaftar")
-        await picture(again, "4-status")
+        await press(again, "Lihat status", "Pemeriksaan data")
+        await picture(again, "6-status")
 
 
 @needs_chromium

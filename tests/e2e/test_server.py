@@ -13,29 +13,29 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from tests.conftest import FACES, needs_faces
+from tests.conftest import needs_faces
+from tests.e2e.people import SITI, card, head, selfie, stranger
 from tests.e2e.server import Chat, Server, serving
-
-
-def face(name: str) -> bytes:
-    return (FACES / "images" / f"{name}.jpg").read_bytes()
 
 
 @needs_faces
 async def test_two_photos_of_one_face_register_and_two_people_do_not(tmp_path: Path) -> None:
     async with serving(tmp_path) as server, aiohttp.ClientSession() as session:
         chat = Chat(session, server.url)
-        assert await chat.register(face("p000_0")) == ["registration.ask_selfie"]
-        assert await chat.photo(face("p005_0")) == ["registration.selfie_checking"]
+        assert await chat.register() == ["registration.ask_selfie"]
+        assert await chat.photo(stranger()) == ["registration.selfie_checking"]
         assert chat.step == "registration.selfie"
         assert await chat.wait() == ["registration.selfie_different"]
-        await chat.photo(face("p000_1"))
-        assert await chat.wait() == ["registration.selfie_accepted", "registration.summary"]
+        await chat.photo(selfie())
+        accepted, asked = await chat.wait()
+        assert accepted == "registration.selfie_accepted"
+        assert asked in {"registration.ask_turn_left", "registration.ask_turn_right"}
+        assert await chat.turn_head() == ["registration.turn_accepted", "registration.summary"]
         assert await chat.post(choice=chat.last[-1]["choices"][0]["id"]) == ["registration.joined", "home.menu"]
         assert await chat.post(text="status") == ["home.status"]
         for photo in (tmp_path / "media").rglob("*.bin"):
             assert not photo.read_bytes().startswith(b"\xff\xd8"), "a photo lies there in plain"
-        for secret in ("3171011508900001", "Siti", "Melati", chat.chat):
+        for secret in (SITI.nik, SITI.name, SITI.address, chat.chat):
             assert secret not in server.log
 
 
@@ -140,15 +140,14 @@ async def test_kill_9_loses_no_answer_and_repeats_no_reply(tmp_path: Path, seed:
     async with aiohttp.ClientSession() as session:
         chat = Chat(session, server.url)
         task = asyncio.ensure_future(killer())
-        for what in ["halo", "setuju", "081234567890", "<code>", "<card>", "3171011508900001", "Siti Aminah", "ya",
-                     "3171010101990001", "beji depok", "Jl. Melati 5", "sma", "phk", "1", "<selfie>"]:  # fmt: skip
+        for what in ["halo", "setuju", "081234567890", "<code>", "<card>", "ya", "3171010101990001", "sma", "phk",
+                     "1", "<selfie>", "<head>"]:  # fmt: skip
             await _until_taken(chat, what)
             await asyncio.sleep(0.08)
+            if what in {"<card>", "<selfie>", "<head>"}:
+                await _until_told(chat)
         await task
-        for _ in range(5):
-            if await chat.wait(20):
-                break
-        assert [message["key"] for message in chat.last][-1] == "registration.summary"
+        assert chat.last[-1]["key"] == "registration.summary"
         await _until_taken(chat, "ya")
         assert chat.step == "home.menu"
     assert kills == 4
@@ -170,9 +169,11 @@ async def _until_taken(chat: Chat, what: str) -> None:
                 case "<code>":
                     await chat.post(message_id, text=await chat.code())
                 case "<card>":
-                    await chat.photo(face("p000_0"), message_id)
+                    await chat.photo(card(), message_id)
                 case "<selfie>":
-                    await chat.photo(face("p000_1"), message_id)
+                    await chat.photo(selfie(), message_id)
+                case "<head>":
+                    await chat.photo(head(chat.last[-1]["key"].endswith("left")), message_id)
                 case _:
                     await chat.post(message_id, text=what)
         except (aiohttp.ClientError, ConnectionError, json.JSONDecodeError):
@@ -180,6 +181,17 @@ async def _until_taken(chat: Chat, what: str) -> None:
             continue
         return
     raise TimeoutError(what)
+
+
+async def _until_told(chat: Chat) -> None:
+    """Wait for what the photo task came to, through restarts."""
+    for _ in range(400):
+        try:
+            if await chat.wait(5):
+                return
+        except (aiohttp.ClientError, ConnectionError, json.JSONDecodeError):
+            await asyncio.sleep(0.05)
+    raise TimeoutError
 
 
 async def test_sigterm_ends_within_seconds(tmp_path: Path) -> None:

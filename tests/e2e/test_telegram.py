@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.conftest import FACES, needs_faces
+from tests.conftest import needs_faces
+from tests.e2e.people import SITI, card, head, selfie
 from tests.e2e.server import Server, serving
 from tests.peers.telegram import TelegramPeer, failed, telegram_peer
 
@@ -53,20 +54,13 @@ async def converse(peer: TelegramPeer, post: Callable[[dict[str, Any]], Any]) ->
     assert peer.sent[-1]["reply_markup"]["keyboard"][0][0]["request_contact"] is True
     await send(contact={"phone_number": "6281234567890", "first_name": "Siti", "user_id": 77})
     await send(photo=[{"file_id": "card", "file_unique_id": "c", "width": 250, "height": 250}])
-    await peer.until(lambda: says("Ketik NIK"))
-    for text in (
-        "3171011508900001",
-        "Siti Aminah",
-        "ya",
-        "3171010101990001",
-        "beji depok",
-        "Jl. Melati 5",
-        "sma",
-        "phk",
-        "1",
-    ):
+    await peer.until(lambda: says("yang kami baca"))
+    for text in ("ya", "3171010101990001", "sma", "phk", "1"):
         await send(text=text)
     await send(photo=[{"file_id": "selfie", "file_unique_id": "s", "width": 250, "height": 250}])
+    await peer.until(lambda: says("Satu selfie lagi"))
+    side = "left" if says("ke KIRI Anda") else "right"
+    await send(photo=[{"file_id": side, "file_unique_id": side, "width": 250, "height": 250}])
     await peer.until(lambda: says("Periksa data Anda"))
     join = next(m for m in peer.sent if "Periksa data Anda" in m["text"])["reply_markup"]["inline_keyboard"][0][0]
     await send(data=join["callback_data"])
@@ -74,8 +68,7 @@ async def converse(peer: TelegramPeer, post: Callable[[dict[str, Any]], Any]) ->
 
 
 def photos(peer: TelegramPeer) -> None:
-    for name, file in (("card", "p000_0"), ("selfie", "p000_1")):
-        peer.files[name] = (FACES / "images" / f"{file}.jpg").read_bytes()
+    peer.files |= {"card": card(), "selfie": selfie(), "left": head(to_the_left=True), "right": head(to_the_left=False)}
 
 
 @needs_faces
@@ -87,7 +80,7 @@ async def test_register_by_long_polling(tmp_path: Path) -> None:
             await converse(peer, peer.post)
             pressed = [params for method, params in peer.calls if method == "answerCallbackQuery"]
             assert len(pressed) == 2
-            assert "3171011508900001" not in server.log
+            assert SITI.nik not in server.log
             assert TOKEN not in server.log
 
 

@@ -6,7 +6,6 @@ way they must have the hashes of OpenCV Zoo's files.
 
 import hashlib
 import importlib.util
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from bot.gateways.faces.decode import decode, encode
-from domain.ports import Comparison, FaceFacts, PhotoError, Prepared
+from bot.gateways.faces import facts
+from bot.gateways.faces.decode import decode
+from domain.ports import Comparison, PhotoError, Prepared
 
 NAME = "yunet+sface"
 DETECTORS = {
@@ -78,6 +78,10 @@ class _Face:
     def area(self) -> float:
         return float(self.row[2] * self.row[3])
 
+    @property
+    def points(self) -> Any:
+        return self.row[4:14].reshape(5, 2)
+
 
 class OpenCvFaces:
     """Detects, describes and compares. One instance a thread: OpenCV's nets are not shared."""
@@ -90,25 +94,18 @@ class OpenCvFaces:
         self._aligner = cv2.FaceRecognizerSF.create(str(recogniser), "")
         self._net = cv2.dnn.readNetFromONNX(str(recogniser))
 
+    def describe(self) -> str:
+        """Engine, model and library, for the operator."""
+        return f"{NAME}, recogniser SHA-256 {self.model_sha256.hex()}, OpenCV {cv2.__version__}"
+
     def prepare(self, content: bytes) -> Prepared:
-        """Decode, straighten, describe. A picture without its rotation mark is turned to where a face is seen best."""
-        picture = decode(content)
-        faces = self._upright(picture)
-        if faces and faces[0].quarter:
-            picture = picture.rotate(90 * faces[0].quarter, expand=True)
-        return Prepared(encode(picture), self._facts(picture, faces))
+        """Decode, straighten, describe; see bot.gateways.faces.facts."""
+        return facts.prepare(content, self._detect, CONFIDENT, CONFIDENT)
 
     def compare(self, card: bytes, selfie: bytes) -> Comparison:
         """Cosine similarity of the largest faces; each is embedded with its mirror image, which steadies the score."""
         one, other = self._embed(card, "photo.card_no_face"), self._embed(selfie, "photo.no_face")
         return Comparison(float(one @ other), NAME, self.model_sha256, other.astype("<f4").tobytes())
-
-    def _upright(self, picture: Image.Image) -> list[_Face]:
-        found = self._detect(picture, 0)
-        if found and found[0].score >= CONFIDENT:
-            return found
-        turned = [faces for quarter in (1, 2, 3) if (faces := self._detect(picture, quarter))]
-        return max([found, *turned], key=lambda faces: faces[0].score if faces else 0.0)
 
     def _detect(self, picture: Image.Image, quarter: int) -> list[_Face]:
         """Faces, the largest confident one first, in the coordinates of the turned picture."""
@@ -127,29 +124,6 @@ class OpenCvFaces:
             faces.append(_Face(scaled, quarter))
         faces.sort(key=lambda face: (face.score >= CONFIDENT, face.area), reverse=True)
         return faces
-
-    def _facts(self, picture: Image.Image, faces: list[_Face]) -> FaceFacts:
-        if not faces:
-            return FaceFacts(width=picture.width, height=picture.height)
-        first = faces[0]
-        right_eye, left_eye, nose = first.row[4:6], first.row[6:8], first.row[8:10]
-        between = left_eye - right_eye
-        distance = float(np.hypot(*between)) or 1.0
-        along = between / distance
-        crop = cv2.cvtColor(self._aligner.alignCrop(_bgr(picture), first.row), cv2.COLOR_BGR2GRAY)
-        others = [face.area for face in faces[1:] if face.score >= CONFIDENT]
-        return FaceFacts(
-            width=picture.width,
-            height=picture.height,
-            faces=1 + len(others),
-            score=first.score,
-            eye_distance=distance,
-            roll=math.degrees(math.atan2(float(between[1]), float(between[0]))),
-            yaw=float((nose - (left_eye + right_eye) / 2) @ along) / distance,
-            sharpness=float(cv2.Laplacian(crop, cv2.CV_64F).var()),
-            brightness=float(crop.mean()),
-            second=max(others, default=0.0) / first.area,
-        )
 
     def _embed(self, jpeg: bytes, missing: str) -> Any:
         picture = decode(jpeg)

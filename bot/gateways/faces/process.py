@@ -2,29 +2,33 @@
 computation touches the web process.
 """
 
-import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
-
-from bot.gateways.child import ChildError, Children
+from bot.gateways.child import ChildError, Children, RefusedError
 from domain.ports import CardLine, Comparison, PhotoError, Prepared
-from domain.verification.actions.faces import stored_vectors
 
-BATCH = 500  # small, so that opening them holds up nobody
-LOOK_BACK = 1_000
+START_SECONDS = 300.0  # an engine may have to fetch its weights
 
 
-class PhotoProcess:
-    """domain.ports.Faces and domain.ports.Cards in child processes."""
+class FaceProcess:
+    """domain.ports.Faces in child processes: an engine (a kind of bot.gateways.worker)."""
 
-    def __init__(self, folder: Path | None = None, workers: int = 1) -> None:
-        self._children = Children("opencv", *([str(folder.resolve())] if folder else []), count=workers)
+    def __init__(self, engine: str, children: Children) -> None:
+        self._engine, self._children = engine, children
+
+    async def start(self) -> str:
+        """Start the engine now and hear which it is; raises ValueError with what is missing or wrong."""
+        try:
+            return await self._children.call(str, "describe", seconds=START_SECONDS)
+        except RefusedError as error:
+            raise ValueError(f"face engine {self._engine}: {error}") from None
+        except ChildError as error:
+            raise ValueError(f"face engine {self._engine} does not start ({error})") from None
 
     async def prepare(self, content: bytes) -> Prepared:
         """See domain.ports.Faces. A picture that kills or hangs its reader is refused like any other broken one."""
         try:
             return await self._children.call(Prepared, "prepare", content)
+        except RefusedError:  # not the photo's fault
+            raise
         except ChildError:
             raise PhotoError("photo.broken") from None
 
@@ -32,59 +36,21 @@ class PhotoProcess:
         """See domain.ports.Faces."""
         return await self._children.call(Comparison, "compare", card, selfie)
 
+    async def close(self) -> None:
+        """End the processes."""
+        await self._children.close()
+
+
+class CardProcess:
+    """domain.ports.Cards in child processes."""
+
+    def __init__(self, children: Children) -> None:
+        self._children = children
+
     async def read(self, jpeg: bytes) -> tuple[CardLine, ...]:
         """See domain.ports.Cards."""
         return await self._children.call(tuple[CardLine, ...], "read_card", jpeg)
 
     async def close(self) -> None:
         """End the processes."""
-        await self._children.close()
-
-
-@dataclass
-class _Fed:
-    """How far an index is fed. Rows become visible out of order, so the latest ids are remembered one by one."""
-
-    count: int = 0
-    last: int = 0
-    recent: set[int] = field(default_factory=set)
-
-    def add(self, ids: Iterable[int]) -> None:
-        self.recent.update(ids)
-        self.last = max(self.recent)
-        self.recent = {number for number in self.recent if number > self.last - LOOK_BACK}
-
-
-class FaceIndexProcess:
-    """domain.ports.FaceIndex in a child process that is fed from the database before each search."""
-
-    def __init__(self) -> None:
-        self._children = Children("index", seconds=60.0)
-        self._fed: dict[str, _Fed] = {}
-        self._feeding = asyncio.Lock()
-
-    async def search(self, vector: bytes, engine: str, threshold: float) -> list[tuple[int, float]]:
-        """See domain.ports.FaceIndex; raises ChildError where the process can't answer."""
-        async with self._feeding:
-            await self._feed(engine)
-        return await self._children.call(list[tuple[int, float]], "search", engine, vector, threshold)
-
-    async def _feed(self, engine: str) -> None:
-        """Bring what is stored and not there yet."""
-        fed = self._fed.setdefault(engine, _Fed())
-        there = await self._children.call(int, "count", engine)
-        if there != fed.count:
-            if there:
-                self._children.restart()
-            fed = self._fed[engine] = _Fed()  # the process was replaced
-        after = fed.last - LOOK_BACK
-        while rows := await stored_vectors(engine, after, BATCH):
-            after = max(rows)
-            new = {number: vector for number, vector in rows.items() if number not in fed.recent}
-            if new:
-                fed.count = await self._children.call(int, "add", engine, list(new), b"".join(new.values()))
-                fed.add(new)
-
-    async def close(self) -> None:
-        """End the process."""
         await self._children.close()

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from domain.ports import Comparison, FaceFacts
+from domain.ports import Comparison
 from domain.programme import FaceRules
 from domain.verification.rules.faces import face_verdict, turn_verdict
 from models import crypto
@@ -81,9 +81,7 @@ async def people_of(vector_ids: list[int], person_id: int) -> tuple[int, ...]:
     return tuple(sorted(number for number in people if number and number != person_id))
 
 
-async def record_turn_check(
-    task: PhotoTask, facts: FaceFacts, score: float, rules: FaceRules, now: datetime
-) -> TurnVerdict:
+async def record_turn_check(task: PhotoTask, turn: float, score: float, rules: FaceRules, now: datetime) -> TurnVerdict:
     """Keep what a second selfie showed, with what made it; the same photo is judged once."""
     asked = Side(task.asked or "")
     check, _ = await TurnCheck.get_or_create(
@@ -92,9 +90,9 @@ async def record_turn_check(
         turned_photo_id=task.photo_id,
         asked=asked,
         defaults={
-            "yaw": facts.yaw,
+            "turn": turn,
             "score": score,
-            "verdict": turn_verdict(facts, asked, score, rules),
+            "verdict": turn_verdict(turn, asked, score, rules),
             "checked_at": now,
         },
     )

@@ -55,16 +55,17 @@ def face_verdict(score: float, tries: int, rules: FaceRules) -> FaceVerdict:
     return FaceVerdict.DIFFERENT
 
 
-def turn_verdict(facts: FaceFacts, asked: Side, score: float, rules: FaceRules) -> TurnVerdict:
-    """What a second selfie shows: whose face, and whether the head is turned, in the picture as it came.
+def turn_verdict(turn: float, asked: Side, score: float, rules: FaceRules) -> TurnVerdict:
+    """What a second selfie shows: whose face, and whether the head has turned since the first one.
 
-    ``yaw`` grows when somebody turns to their own left; a front camera that mirrors makes it the right.
+    ``turn`` is the difference of the two yaws. It grows when somebody turns to their own left; a front camera that
+    mirrors makes it the right.
     """
-    if abs(facts.yaw) < rules.turned:
+    if abs(turn) < rules.turned:
         return TurnVerdict.STRAIGHT
     if score < rules.turned_same:
         return TurnVerdict.DIFFERENT
-    seen = Side.LEFT if facts.yaw > 0 else Side.RIGHT
+    seen = Side.LEFT if turn > 0 else Side.RIGHT
     return TurnVerdict.AS_ASKED if seen == asked else TurnVerdict.OPPOSITE
 
 
