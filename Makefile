@@ -6,7 +6,7 @@ FACENET := .venv-facenet/bin
 .PHONY: run doctor chat test check format bench-turns bench-lists facenet-worker test-facenet lock messages clean
 
 run: .venv/run  ## set up and serve the bot with the browser chat on http://127.0.0.1:8080
-	$(BIN)/gelombang serve --prepare
+	GELOMBANG_REGISTRY_CSV=$${GELOMBANG_REGISTRY_CSV-examples/registry.csv} $(BIN)/gelombang serve --prepare
 
 chat: .venv/run  ## the same conversation in this terminal
 	$(BIN)/gelombang chat --prepare

@@ -44,7 +44,7 @@ async def test_another_file_is_refused_with_both_hashes(tmp_path: Path) -> None:
     path.write_bytes(b"another model")
     with pytest.raises(ValueError, match=f"SHA-256 is [0-9a-f]{{64}}, expected {SHA256}"):
         check_weights(path)
-    faces = chosen(Settings(facenet_python=Path(sys.executable), facenet_weights=path))
+    faces, _ = chosen(Settings(facenet_python=Path(sys.executable), facenet_weights=path))
     with pytest.raises(ValueError, match=f"^face engine facenet: {path}: SHA-256 is .*, expected {SHA256}$"):
         await faces.start()
     with pytest.raises(RefusedError):  # and a photo is not blamed for it
@@ -66,7 +66,7 @@ async def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
 
 
 async def test_the_default_engine_says_which_it_is() -> None:
-    faces = chosen(Settings(face_engine="opencv"))
+    faces, _ = chosen(Settings(face_engine="opencv"))
     assert (await faces.start()).startswith("yunet+sface, recogniser SHA-256 fb143eea")
     await faces.close()
 
