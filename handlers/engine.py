@@ -434,9 +434,12 @@ def _meant(turn: Turn, step: Step) -> str | None:
 
 
 def _is_stale(choice: str | None, version: int) -> bool:
-    """Whether a button belongs to an earlier screen; one without a version comes from a script and counts."""
-    pressed_version = (choice or "").partition("~")[2]
-    return bool(pressed_version) and pressed_version != str(version)
+    """Whether a button belongs to an earlier screen and would mean something else by now.
+
+    One without a version comes from a script and counts; asking how things stand means the same at any time.
+    """
+    name, _, pressed_version = (choice or "").partition("~")
+    return bool(pressed_version) and pressed_version != str(version) and name not in keywords.ANY_TIME
 
 
 def _kind(inbound: Inbound) -> str:

@@ -33,6 +33,7 @@ def _spread(words: str) -> list[str]:
 
 
 KEYWORDS = {word: name for name, words in _WORDS.items() for word in _spread(words)}
+ANY_TIME = frozenset({"!status", "!help", "!privacy"})  # buttons that are never too old
 AFFIRMATIVE = frozenset(["ya", "y", "iya", "yes", "ok", "oke", "okay", "setuju", "agree", "benar", "betul"])
 AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join", "!restart_yes"})
 NEGATIONS = frozenset(["tidak", "belum", "bukan", "never", "no", "not"])

@@ -471,6 +471,14 @@ async def test_a_foreign_contact_is_not_taken_for_an_indonesian_number(db: BaseD
         assert await person.say("0852 9123 4567") == ["registration.phone_use_button"]
 
 
+async def test_an_old_button_that_asks_how_things_stand_still_answers(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("home.menu")
+        status = next(c.id for c in person.last[-1].render().choices if c.id.startswith("!status"))
+        assert await person.say("mulai") == ["home.menu"]
+        assert await person.send(choice=status) == ["home.status"]
+
+
 async def test_language_by_its_name_and_a_double_tap(db: BaseDBAsyncClient) -> None:
     async with engine_on(db) as engine:
         person = Person(engine, "a")
