@@ -44,11 +44,8 @@ class Verifications:
         person = await Person.get(id=task.person_id)
         asked, twins = await self._ask_registry(person), await self._twins(person)
         async with in_transaction() as db:
-            known = {row.reason for row in await layers.current_outcomes(person.id)}
-            verdicts = await layers.verify(db, person, twins, self._programme, self._clock())
-        news = {verdict.reason for verdict in verdicts.values() if layers.must_act(verdict)} - known
-        if news:
-            await self._tell(person, task)
+            await layers.verify(db, person, twins, self._programme, self._clock())
+        await self._tell(person)
         await layers.finish_verification(task, self._clock(), complete=asked and twins is not None)
 
     async def _ask_registry(self, person: Person) -> bool:
@@ -76,14 +73,15 @@ class Verifications:
             return None
         return await faces.people_of([number for number, _ in hits], person.id)
 
-    async def _tell(self, person: Person, task: VerificationTask) -> None:
-        conversation_id = await layers.conversation_of(person.id)
-        if conversation_id is not None:
+    async def _tell(self, person: Person) -> None:
+        """Say what failed. The message has the outcome's id: a crash on the way neither loses nor repeats it."""
+        news, conversation_id = await layers.news_for(person.id), await layers.conversation_of(person.id)
+        if news and conversation_id is not None:
             await self._receive(
                 Inbound(
                     channel=Channel.INTERNAL,
                     address=str(conversation_id),
-                    external_id=f"verification:{person.id}:{task.asked}:{task.attempts}",
+                    external_id=f"verification:{news}",
                     outcome=VerificationOutcome(),
                 )
             )

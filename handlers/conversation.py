@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeAlias
 
 import msgspec
 
+from domain.clock import WIB
 from domain.errors import DomainError
 from domain.ports import FaceFacts
 from domain.programme import Programme
@@ -129,6 +130,11 @@ class Turn(msgspec.Struct, frozen=True):
     conversation_id: int = 0
     person_id: int | None = None
     step: str = ""
+
+    @property
+    def today(self) -> date:
+        """The day by the programme's clock."""
+        return self.now.astimezone(WIB).date()
 
 
 class Stay(msgspec.Struct, frozen=True):

@@ -87,13 +87,8 @@ class Children:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
 
-    def restart(self) -> None:
-        """Let the next calls find new children; for those that hold something that may be wrong by now."""
-        for child in list(self._running):
-            self._end(child)
-
     async def close(self) -> None:
-        """End all children now; work that is under way stays pending in the database."""
+        """End all children now; work that is under way stays pending in the database, and a later call starts anew."""
         running = list(self._running)
         for child in running:
             self._end(child)

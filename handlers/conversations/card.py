@@ -5,7 +5,6 @@ from datetime import date
 import msgspec
 
 from domain import regions
-from domain.clock import WIB
 from domain.errors import DomainError
 from domain.registration import rules
 from domain.verification.rules.card import FIELDS, CardReading
@@ -56,10 +55,9 @@ def take(turn: Turn, on: On) -> Outcome:
         return Stay(draft={**without(turn.draft, "card_wrong"), "proposed": left, "misread": misread}, again=True)
     if choice != "yes":
         raise DomainError("common.choose")
-    today = turn.now.astimezone(WIB).date()
     if reading.get("birth_date"):
         born = date.fromisoformat(reading["birth_date"])
-        rules.check_age(born, today, turn.programme.eligibility_on(today))
+        rules.check_age(born, turn.today, turn.programme.eligibility_on(turn.today))
     answers = {name: reading[name] for name in FIELDS if reading.get(name)}
     found = on(turn, card_photo=proposed["photo"], reading=reading, **answers)
     return Go(found.step, without(found.draft, "proposed"), found.replies)

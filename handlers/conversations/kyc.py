@@ -1,6 +1,5 @@
 """A bank or wallet vouches instead of the selfie: pick it, take the reference there, wait for its statement."""
 
-from domain.clock import WIB
 from domain.errors import DomainError
 from domain.verification.actions.kyc import start_reference, vouches_for
 from handlers.conversation import Act, Choice, Done, Go, On, Outcome, Say, Stay, Turn, without
@@ -10,8 +9,7 @@ from handlers.conversation import Act, Choice, Done, Go, On, Outcome, Say, Stay,
 
 def offered(turn: Turn) -> bool:
     """Whether the rules of today let a partner vouch, and there is one."""
-    today = turn.now.astimezone(WIB).date()
-    return turn.programme.layers_on(today).kyc and bool(turn.programme.partners)
+    return turn.programme.layers_on(turn.today).kyc and bool(turn.programme.partners)
 
 
 def ask(turn: Turn) -> Say:

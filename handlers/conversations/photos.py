@@ -73,10 +73,9 @@ def take_turned(turn: Turn) -> Outcome:
 def take_outcome(turn: Turn, outcome: PhotoOutcome, on: On) -> Outcome:
     """What a task found, on whatever step the person is by now: only somebody who waits for it is answered."""
     waits = turn.step == STEPS[outcome.kind]
-    compared = (outcome.card_photo, outcome.selfie_photo)
-    if outcome.kind == PhotoKind.SELFIE and compared[0] != turn.draft.get("card_photo"):
+    if outcome.kind == PhotoKind.SELFIE and outcome.card_photo != turn.draft.get("card_photo"):
         return Stay()  # compared with a card that was taken back since
-    if outcome.kind == PhotoKind.TURNED and compared[1] != turn.draft.get("selfie"):
+    if outcome.kind == PhotoKind.TURNED and outcome.selfie_photo != turn.draft.get("selfie"):
         return Stay()
     if not waits and outcome.kind != PhotoKind.SELFIE:
         return Stay()  # a second card photo, or a head turned twice: the first one counted
@@ -113,7 +112,7 @@ def _selfie(turn: Turn, outcome: PhotoOutcome, on: On) -> Stay | Go:
     if outcome.verdict == FaceVerdict.DIFFERENT:
         raise DomainError("registration.selfie_different")
     answers: Draft = {"selfie": outcome.photo.id, "turn_to": pick_side().value}
-    if not turn.programme.layers_on(turn.now.date()).liveness:
+    if not turn.programme.layers_on(turn.today).liveness:
         answers = {"selfie": outcome.photo.id, "turned": None}
     return on(turn, Say("registration.selfie_accepted"), **answers)
 

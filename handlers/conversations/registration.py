@@ -9,7 +9,6 @@ from typing import TypeAlias
 import msgspec
 
 from domain import regions
-from domain.clock import WIB
 from domain.errors import DomainError
 from domain.privacy.actions import record_consent
 from domain.registration import rules
@@ -57,10 +56,6 @@ def _text(turn: Turn) -> str:
     if turn.inbound.text is None:
         raise DomainError("common.need_text")
     return turn.inbound.text
-
-
-def _today(turn: Turn) -> date:
-    return turn.now.astimezone(WIB).date()
 
 
 # --- language, privacy notice and consent: one screen
@@ -203,7 +198,7 @@ def _take_name(turn: Turn) -> Outcome:
 
 def _likely_birth_date(turn: Turn) -> date | None:
     nik = nik_of(turn.draft["nik"])
-    today = _today(turn)
+    today = turn.today
     return rules.likely_birth_date(nik, today, turn.programme.eligibility_on(today))
 
 
@@ -216,7 +211,7 @@ def _ask_birth_date(turn: Turn) -> Say:
 
 
 def _take_birth_date(turn: Turn) -> Outcome:
-    likely, today = _likely_birth_date(turn), _today(turn)
+    likely, today = _likely_birth_date(turn), turn.today
     born = likely if pressed(turn) == "yes" and likely else rules.read_birth_date(_text(turn), today)
     rules.check_age(born, today, turn.programme.eligibility_on(today))
     differs = born not in nik_of(turn.draft["nik"]).dates()
@@ -315,7 +310,7 @@ def _ask_employment(turn: Turn) -> Say:
 
 def _take_employment(turn: Turn) -> Outcome:
     employment = _chosen(turn, Employment)
-    rules.check_employment(employment, turn.programme.eligibility_on(_today(turn)))
+    rules.check_employment(employment, turn.programme.eligibility_on(turn.today))
     return _on(turn, employment=employment)
 
 

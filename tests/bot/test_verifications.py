@@ -16,7 +16,7 @@ from domain.errors import DomainError
 from domain.ports import Comparison, Identity, RegistryUnavailableError
 from domain.verification.actions import faces, layers, lists
 from domain.verification.actions.lists import ListTerms
-from handlers.engine import Engine, TurnResult
+from handlers.engine import Engine, TurnResult, TurnUnavailableError
 from models import crypto
 from models import lists as digests
 from models.enums import Decision, Layer, LayerState, ListKind, Match
@@ -60,11 +60,16 @@ class House:
     def __init__(self, db: BaseDBAsyncClient, engine: Engine, clock: Clock) -> None:
         self.db, self.engine, self.clock, self.registry = db, engine, clock, Registry()
         self.told: list[TurnResult] = []
+        self.broken = False
         self.verifications = Verifications(db, self.registry, Index(), programme.load(), clock, self._receive)
 
     async def _receive(self, inbound: object) -> TurnResult:
+        if self.broken:
+            self.broken = False
+            raise TurnUnavailableError("down")
         result = await self.engine.take_turn(inbound)  # type: ignore[arg-type]
-        self.told.append(result)
+        if not result.repeated:
+            self.told.append(result)
         return result
 
     async def verify(self) -> None:
@@ -161,6 +166,23 @@ async def test_who_fails_is_told_corrects_and_passes(db: BaseDBAsyncClient) -> N
         assert house.registry.asked == ["Siti Aminah", "Siti Aminah binti Ali"]
         await person.say("status")
         assert "G1-" in person.text  # the ticket is still theirs
+
+
+async def test_who_failed_is_told_once_whatever_breaks_on_the_way(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        await house.applicant("a", "0812 3456 789")
+        house.registry.answer = dict.fromkeys(FIELDS, Match.MISMATCH)
+        house.broken = True
+        with pytest.raises(TurnUnavailableError):
+            await house.verify()
+        assert house.told == []
+        house.clock.forward(minutes=3)  # the lease has run out
+        await house.verify()
+        assert len(house.told) == 1
+        async with in_transaction():
+            await layers.ask_for_verification((await only()).id, house.clock())
+        await house.verify()
+        assert len(house.told) == 1
 
 
 async def test_the_same_face_under_a_second_nik_lands_in_review(db: BaseDBAsyncClient) -> None:

@@ -102,4 +102,4 @@ async def test_a_signal_is_rejected_only_by_two_and_then_counts(db: BaseDBAsyncC
     case = await ReviewCase.get()
     assert await layers.decide(case.id, "Ani", Decision.REJECT, "Data tidak benar.", NOON) is None
     assert await layers.decide(case.id, "Budi", Decision.REJECT, "Data tidak benar.", NOON) == Decision.REJECT
-    assert await review.decision_on(person.id, Layer.UNIQUE, b"anything") == Decision.REJECT
+    assert review.decision_on(await review.cases_of(person.id), Layer.UNIQUE, b"anything") == Decision.REJECT

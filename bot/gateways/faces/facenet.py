@@ -105,18 +105,15 @@ class FacenetFaces:
 
     def _detect(self, picture: Image.Image, quarter: int) -> list[_Face]:
         """Faces, the largest confident one first, in the coordinates of the turned picture."""
-        turned = picture.rotate(90 * quarter, expand=True) if quarter else picture
-        scale = min(1.0, DETECT_SIDE / max(turned.size))
-        size = (max(1, round(turned.width * scale)), max(1, round(turned.height * scale)))
-        boxes, scores, points = self._detector.detect(turned.resize(size) if scale < 1 else turned, landmarks=True)
+        small, scale = facts.shrunk(picture, quarter, DETECT_SIDE)
+        boxes, scores, points = self._detector.detect(small, landmarks=True)
         if boxes is None:
             return []
         faces = [
             _Face(float(score), box / scale, point / scale, quarter)
             for box, score, point in zip(boxes, scores, points, strict=True)
         ]
-        faces.sort(key=lambda face: (face.score >= CONFIDENT, face.area), reverse=True)
-        return faces
+        return facts.first_is_largest(faces, CONFIDENT)
 
     def _embed(self, jpeg: bytes, missing: str) -> Any:
         picture = decode(jpeg)

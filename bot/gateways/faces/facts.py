@@ -52,6 +52,19 @@ def prepare(content: bytes, detect: Detect[F], sure: float, confident: float) ->
     return Prepared(encode(picture), _facts(picture, faces, confident))
 
 
+def shrunk(picture: Image.Image, quarter: int, side: int) -> tuple[Image.Image, float]:
+    """The picture turned by so many quarters and at most so large, for a detector, and by how much it was shrunk."""
+    turned = picture.rotate(90 * quarter, expand=True) if quarter else picture
+    scale = min(1.0, side / max(turned.size))
+    size = (max(1, round(turned.width * scale)), max(1, round(turned.height * scale)))
+    return turned.resize(size) if scale < 1 else turned, scale
+
+
+def first_is_largest(faces: list[F], confident: float) -> list[F]:
+    """The confident faces first, then the others, each by size."""
+    return sorted(faces, key=lambda face: (face.score >= confident, face.area), reverse=True)
+
+
 def _upright(picture: Image.Image, detect: Detect[F], sure: float) -> list[F]:
     found = detect(picture, 0)
     if found and found[0].score >= sure:

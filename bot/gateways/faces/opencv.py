@@ -109,12 +109,9 @@ class OpenCvFaces:
 
     def _detect(self, picture: Image.Image, quarter: int) -> list[_Face]:
         """Faces, the largest confident one first, in the coordinates of the turned picture."""
-        turned = picture.rotate(90 * quarter, expand=True) if quarter else picture
-        scale = min(1.0, DETECT_SIDE / max(turned.size))
-        size = (max(1, round(turned.width * scale)), max(1, round(turned.height * scale)))
-        pixels = _bgr(turned.resize(size) if scale < 1 else turned)
-        self._detector.setInputSize(size)
-        _, rows = self._detector.detect(pixels)
+        small, scale = facts.shrunk(picture, quarter, DETECT_SIDE)
+        self._detector.setInputSize(small.size)
+        _, rows = self._detector.detect(_bgr(small))
         if rows is None:
             return []
         faces = []
@@ -122,8 +119,7 @@ class OpenCvFaces:
             scaled = row.copy()
             scaled[:14] /= scale
             faces.append(_Face(scaled, quarter))
-        faces.sort(key=lambda face: (face.score >= CONFIDENT, face.area), reverse=True)
-        return faces
+        return facts.first_is_largest(faces, CONFIDENT)
 
     def _embed(self, jpeg: bytes, missing: str) -> Any:
         picture = decode(jpeg)

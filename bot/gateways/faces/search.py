@@ -45,7 +45,7 @@ class FaceIndexProcess:
         there = await self._children.call(int, "count", engine)
         if there != fed.count:
             if there:
-                self._children.restart()
+                await self._children.close()
             fed = self._fed[engine] = _Fed()  # the process was replaced
         after = fed.last - LOOK_BACK
         while rows := await stored_vectors(engine, after, BATCH):

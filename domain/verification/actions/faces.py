@@ -97,14 +97,3 @@ async def record_turn_check(task: PhotoTask, turn: float, score: float, rules: F
         },
     )
     return TurnVerdict(check.verdict)
-
-
-async def turned(conversation_id: int, selfie_photo_id: str, turned_photo_id: str) -> bool:
-    """Whether the head was seen turned, to either side, on a second photo of the same face."""
-    verdicts = (TurnVerdict.AS_ASKED, TurnVerdict.OPPOSITE)
-    return await TurnCheck.filter(
-        conversation_id=conversation_id,
-        selfie_photo_id=selfie_photo_id,
-        turned_photo_id=turned_photo_id,
-        verdict__in=verdicts,
-    ).exists()

@@ -128,11 +128,12 @@ async def verify(
     asked, eligibility = programme.layers_on(today), programme.eligibility_on(today)
     facts = await _gather(db, person, twins)
     seen = {layer: crypto.ring().index("evidence", rules.evidence(layer, facts)) for layer in Layer}
-    decisions = {layer: await review.decision_on(person.id, layer, seen[layer]) for layer in Layer}
-    verdicts = rules.judge(facts, today, eligibility, asked, {k: v for k, v in decisions.items() if v is not None})
+    cases = await review.cases_of(person.id)
+    decisions = {layer: said for layer in Layer if (said := review.decision_on(cases, layer, seen[layer]))}
+    verdicts = rules.judge(facts, today, eligibility, asked, decisions)
     await _keep(person.id, verdicts, seen, programme.version, now)
+    await review.drop_cases(cases, seen, now)
     for layer, verdict in verdicts.items():
-        await review.drop_cases(person.id, layer, seen[layer], now)
         if verdict.state == LayerState.REVIEW:
             others = twins or () if layer == Layer.UNIQUE else ()
             await review.open_case(person.id, layer, verdict.reason, seen[layer], now, others=others)
@@ -174,7 +175,8 @@ async def _open_signals(person: Person, now: datetime) -> None:
         "phone_reused": Person.filter(phone_index=person.phone_index),
         "card_reused": Person.filter(card_photo_id__in=alike),
     }
-    if await CardReading.filter(photo_id=person.card_photo_id, found=False).exists():
+    reading = await CardReading.filter(photo_id=person.card_photo_id).first()
+    if reading is not None and "nik" not in reading.was_read.split(","):
         evidence = crypto.ring().index("signal", f"card_unread:{person.card_photo_id}")
         await review.open_case(person.id, Layer.FACE, "card_unread", evidence, now, hidden=True)
     for reason, people in signals.items():
@@ -192,9 +194,11 @@ async def decide(case_id: int, staff: str, decision: Decision, words: str, now: 
     return settled
 
 
-def must_act(verdict: Verdict) -> bool:
-    """Whether the person has to hear of a verdict at once: it failed, or waits for them."""
-    return verdict.state == LayerState.FAILED or verdict.reason == "layer.face_new_photo"
+async def news_for(person_id: int) -> int:
+    """The latest outcome that the person has to hear of (it failed, or waits for them), 0 for none."""
+    rows = await current_outcomes(person_id)
+    acts = [row.id for row in rows if row.state == LayerState.FAILED or row.reason == "layer.face_new_photo"]
+    return max(acts, default=0)
 
 
 async def current_outcomes(person_id: int) -> list[LayerOutcome]:

@@ -1,9 +1,7 @@
 """Cases for staff: opening, deciding, appealing. Verbs load, ask the rules and save; they never commit."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-
-from tortoise.expressions import Q
 
 from domain.errors import DomainError
 from domain.verification.rules.review import decided
@@ -77,35 +75,42 @@ async def vote(case_id: int, staff: str, decision: Decision, words: str, now: da
     return result
 
 
-async def _settled(person_id: int, layer: Layer, evidence: bytes) -> ReviewCase | None:
+async def cases_of(person_id: int) -> list[ReviewCase]:
+    """All cases about a person, in the order they were settled; open ones last."""
+    cases = await ReviewCase.filter(person_id=person_id).order_by("id")
+    return sorted(cases, key=lambda case: (case.closed_at is None, case.closed_at or case.opened_at))
+
+
+def _settled(cases: Iterable[ReviewCase], layer: Layer, evidence: bytes) -> ReviewCase | None:
     """The case that was decided last: on this evidence, or a signal for which the person was rejected."""
-    on_this = Q(evidence=evidence, hidden=False) | Q(hidden=True, decision=Decision.REJECT)
-    cases = ReviewCase.filter(on_this, person_id=person_id, layer=layer, decision__isnull=False)
-    return await cases.order_by("-closed_at", "-id").first()
+    last = None
+    for case in cases:
+        counts = case.decision == Decision.REJECT if case.hidden else bytes(case.evidence) == evidence
+        if case.layer == layer and case.decision is not None and counts:
+            last = case
+    return last
 
 
-async def decision_on(person_id: int, layer: Layer, evidence: bytes) -> Decision | None:
+def decision_on(cases: Iterable[ReviewCase], layer: Layer, evidence: bytes) -> Decision | None:
     """What staff decided last on this evidence."""
-    case = await _settled(person_id, layer, evidence)
+    case = _settled(cases, layer, evidence)
     return None if case is None else Decision(case.decision or "")
 
 
 async def words_for(person_id: int, layer: Layer, evidence: bytes) -> str:
     """What the member of staff who settled a case last wrote to the person."""
-    case = await _settled(person_id, layer, evidence)
+    case = _settled(await cases_of(person_id), layer, evidence)
     if case is None:
         return ""
     vote = await ReviewVote.filter(case_id=case.id, decision=case.decision).order_by("-id").first()
     return vote.words if vote else ""
 
 
-async def drop_cases(person_id: int, layer: Layer, evidence: bytes, now: datetime) -> None:
-    """Close cases on a layer's earlier evidence: what they were about has changed."""
-    await (
-        ReviewCase.filter(person_id=person_id, layer=layer, status=TaskStatus.PENDING, hidden=False)
-        .exclude(evidence=evidence)
-        .update(status=TaskStatus.DONE, closed_at=now)
-    )
+async def drop_cases(cases: Iterable[ReviewCase], seen: Mapping[Layer, bytes], now: datetime) -> None:
+    """Close cases on evidence that has changed since; signals stay, whatever the layers see."""
+    for case in cases:
+        if case.status == TaskStatus.PENDING and not case.hidden and bytes(case.evidence) != seen[Layer(case.layer)]:
+            await ReviewCase.filter(id=case.id).update(status=TaskStatus.DONE, closed_at=now)
 
 
 async def appeal(person_id: int, now: datetime) -> int:
