@@ -47,6 +47,8 @@ async def test_the_same_face_is_found_and_no_other_engine_is_asked(
     assert [hit for hit, _ in hits] == [4]
     assert hits[0][1] == pytest.approx(1, abs=0.01)
     assert len(await index.search(rows[3].tobytes(), "facenet", 0.9)) == 1
+    assert await index.search(rows[-1].tobytes(), "sface", 0.9) == await index.search(rows[-1].tobytes(), "sface", 0.9)
+    assert len(await index.search(rows[-1].tobytes(), "sface", 0.9)) == 1  # what is fed already is not fed again
     assert await index.search(vectors(1, 2)[0].tobytes(), "sface", 0.9) == []
     # What comes later is found too, also after the process was killed.
     new = vectors(1, 3)

@@ -32,8 +32,8 @@ class Agency:
             assert request.transport is not None
             request.transport.close()
             return web.Response()
-        if isinstance(answer, int):
-            return web.Response(status=answer)
+        if isinstance(answer, int):  # with an answer that would do: the status says that it does not count
+            return web.json_response(GOOD, status=answer)
         return web.json_response(answer) if isinstance(answer, dict) else web.Response(text=answer)
 
 
