@@ -5,8 +5,13 @@ FACENET := .venv-facenet/bin
 
 .PHONY: run doctor chat test check format bench-turns bench-lists facenet-worker test-facenet lock messages clean
 
+# For trying out: a civil registry of two people who never existed, unless one is set.
+ifeq ($(shell grep -s '^GELOMBANG_REGISTRY' .env),)
+run chat doctor: export GELOMBANG_REGISTRY_CSV ?= examples/registry.csv
+endif
+
 run: .venv/run  ## set up and serve the bot with the browser chat on http://127.0.0.1:8080
-	GELOMBANG_REGISTRY_CSV=$${GELOMBANG_REGISTRY_CSV-examples/registry.csv} $(BIN)/gelombang serve --prepare
+	$(BIN)/gelombang serve --prepare
 
 chat: .venv/run  ## the same conversation in this terminal
 	$(BIN)/gelombang chat --prepare
