@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 FACENET := .venv-facenet/bin
 
-.PHONY: run doctor chat test check format bench-turns bench-lists facenet-worker test-facenet lock messages clean
+.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards facenet-worker test-facenet lock messages clean
 
 # For trying out: a civil registry of two people who never existed, unless one is set.
 ifeq ($(shell grep -s '^GELOMBANG_REGISTRY' .env),)
@@ -38,6 +38,12 @@ bench-turns: .venv/dev  ## webhook to durable reply, beside aiogram's own ways o
 
 bench-lists: .venv/dev  ## ten million lines of a list imported, 200,000 entrants looked up
 	$(BIN)/python -m benchmarks.lists
+
+bench-faces: .venv/dev .venv-facenet/worker  ## faces recognised: accuracy, time beside facenet-pytorch, a search among a million
+	$(BIN)/python -m benchmarks.faces
+
+bench-cards: .venv/dev  ## 300 badly photographed ID cards read
+	$(BIN)/python -m benchmarks.cards
 
 facenet-worker: .venv-facenet/worker  ## the environment of the second face engine (docs/faces.md), about 1 GB
 

@@ -19,7 +19,7 @@ from domain.ports import Cards, Faces, Media, PhotoError
 from domain.programme import Programme
 from domain.verification.actions import cards, faces, photos
 from domain.verification.rules.card import CardReading, read_card
-from domain.verification.rules.faces import check_card, check_selfie, check_turned
+from domain.verification.rules.faces import check_selfie, check_turned, portrait_problem
 from handlers.conversation import Inbound, Photo, PhotoOutcome
 from models.enums import Channel, FaceVerdict, PhotoKind
 from models.person import PhotoTask
@@ -98,7 +98,6 @@ class Photos:
 
     async def _read(self, task: PhotoTask, photo: Photo) -> CardReading:
         """What the card says; a reader that fails costs the person some typing, nothing else."""
-        check_card(photo.facts)
         began = time.monotonic()
         try:
             reading = read_card(await self._cards.read(await self._media.load(photo.id)))
@@ -109,12 +108,15 @@ class Photos:
         return reading
 
     async def _compare(self, task: PhotoTask, photo: Photo) -> str:
+        """A card without a usable portrait leaves the comparison to staff; the selfie's vector is kept all the same."""
         check_selfie(photo.facts)
         assert task.card_photo_id is not None
-        card, selfie = await self._media.load(task.card_photo_id), await self._media.load(photo.id)
+        selfie = await self._media.load(photo.id)
+        portrait = not portrait_problem(await photos.photo_facts(task.card_photo_id))
+        card = await self._media.load(task.card_photo_id) if portrait else selfie
         comparison = await self._faces.compare(card, selfie)
         now = self._clock()
-        verdict = await faces.record_face_check(task, comparison, self._programme.face, now)
+        verdict = await faces.record_face_check(task, comparison, self._programme.face, now, portrait=portrait)
         if verdict != FaceVerdict.DIFFERENT:
             await faces.keep_vector(task.conversation_id, photo.id, comparison, now)
         return verdict.value

@@ -30,6 +30,7 @@ WHY = {
     "phone_reused": "this phone number stands on several registrations",
     "card_reused": "this very card photo stands on several registrations",
     "card_unread": "the ID card could not be read",
+    "nik_corrected": "the person gave another NIK than the one read on the card",
     "appeal": "the person asks for another look at a rejection",
 }
 REFUSED = {

@@ -95,7 +95,10 @@ class PhotoTask(Model):
 
 
 class FaceCheck(Model):
-    """One comparison of a selfie with the card's portrait: engine, hash of its model, score and verdict."""
+    """One comparison of a selfie with the card's portrait: engine, hash of its model, score and verdict.
+
+    ``score`` is None where the card shows no portrait to compare with.
+    """
 
     id = fields.BigIntField(primary_key=True)
     conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
@@ -106,7 +109,7 @@ class FaceCheck(Model):
     selfie_photo_id = fields.CharField(max_length=32)
     engine = fields.CharField(max_length=32)
     model_sha256 = fields.BinaryField()
-    score = fields.FloatField()
+    score = fields.FloatField(null=True)
     verdict = fields.CharField(max_length=16)
     checked_at = fields.DatetimeField()
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from domain.errors import DomainError
 from domain.verification.actions.photos import start_photo_task
-from domain.verification.rules.faces import check_card, pick_side
+from domain.verification.rules.card import CardReading
+from domain.verification.rules.faces import pick_side, portrait_problem
 from handlers.conversation import (
     Act,
     Choice,
@@ -40,12 +41,12 @@ ABOUT_CARD = ("card_photo", "card_tries", "card_wrong", "proposed", "reading", "
 
 
 def take_card(turn: Turn) -> Outcome:
-    """A card photo is read by a task; one that shows no card portrait is refused at once where it is here."""
+    """A card photo is read by a task; the first that shows no portrait is refused at once where it is here."""
     photo = turn.inbound.photo
     if photo is None:
         raise DomainError("photo.need_card")
-    if not isinstance(photo, RemotePhoto):
-        check_card(photo.facts)
+    if not isinstance(photo, RemotePhoto) and (problem := portrait_problem(photo.facts)) and _tries_left(turn):
+        return _card_again(turn, problem)
     return _work(turn, PhotoKind.CARD, "registration.card_checking")
 
 
@@ -88,21 +89,30 @@ def take_outcome(turn: Turn, outcome: PhotoOutcome, on: On) -> Outcome:
 
 
 def _card(turn: Turn, outcome: PhotoOutcome, on: On) -> Stay | Go:
-    """What was read is proposed. A picture that can't be read is asked for once more, then the person types."""
-    if outcome.error:
+    """What was read is proposed. A card that can't be read, or whose portrait can't be used, is asked for once more;
+    then the photo is kept for staff, and the person types what was not read.
+    """
+    if outcome.photo is None:
         raise DomainError(outcome.error)
-    read = outcome.reading is not None and outcome.reading.found and outcome.reading.nik
-    tries = turn.draft.get("card_tries", 0) + 1
-    assert outcome.photo is not None
-    if not read and tries < CARD_TRIES:
-        said = Say("photo.card_unreadable", ask="photo")
-        return Stay((said,), draft={**turn.draft, "card_tries": tries})
-    photo = outcome.photo.id
+    photo, reading = outcome.photo.id, outcome.reading or CardReading()
+    read = reading.found and reading.nik
+    problem = portrait_problem(outcome.photo.facts) or ("" if read else "photo.card_unreadable")
+    if problem and _tries_left(turn):
+        return _card_again(turn, problem)
     if not read:
         return on(turn, Say("registration.card_typed"), card_photo=photo)
-    assert outcome.reading is not None
-    proposed = {"photo": photo, "reading": readable(outcome.reading)}
+    proposed = {"photo": photo, "reading": readable(reading)}
     return Go(turn.step, {**turn.draft, "proposed": proposed, "misread": []})
+
+
+def _tries_left(turn: Turn) -> bool:
+    tries: int = turn.draft.get("card_tries", 0)
+    return tries + 1 < CARD_TRIES
+
+
+def _card_again(turn: Turn, problem: str) -> Stay:
+    tries = turn.draft.get("card_tries", 0) + 1
+    return Stay((Say(problem, ask="photo"),), draft={**turn.draft, "card_tries": tries})
 
 
 def _selfie(turn: Turn, outcome: PhotoOutcome, on: On) -> Stay | Go:

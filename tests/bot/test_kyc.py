@@ -1,8 +1,14 @@
 """A partner's signed statement: what is taken, what is refused, and what the person who waits hears."""
 
+import asyncio
 import dataclasses
 import logging
+import os
+import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +33,7 @@ PARTNERS = (
     Partner("wallet", "Dompet Contoh", (WALLET.as_dict(private=False),)),
 )
 NIK = "3171011508900001"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "kyc_partner.py"
 
 
 class Desk:
@@ -168,3 +175,24 @@ async def test_a_corrected_nik_needs_another_proof(desk: Desk) -> None:
     await desk.person.press("fix_nik")
     assert await desk.person.say("3171011508900002") == ["registration.summary"]
     assert await desk.person.press("join") == ["registration.ask_selfie"]
+
+
+async def test_the_example_bank_signs_what_is_understood(db: BaseDBAsyncClient, tmp_path: Path) -> None:
+    async def run(command: str, url: str, typed: str = "") -> str:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, EXAMPLE, command, cwd=tmp_path, env={**os.environ, "GELOMBANG_PUBLIC_URL": url},
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        said, _ = await process.communicate(typed.encode())
+        return said.decode()
+
+    assert "GELOMBANG_KYC_PARTNERS=var/example-bank/partners.toml" in await run("keys", "")
+    partners = programme.load_partners(tmp_path / "var/example-bank/partners.toml")
+    clock = partial(datetime.now, UTC)
+    async with engine_on(db) as engine:
+        app = web.Application()
+        KycDesk(PartnerKeys(partners, clock), clock, engine.take_turn).add_routes(app)
+        async with TestServer(app) as server:
+            said = await run("vouch", str(server.make_url("/")).rstrip("/"), f"K7M2-9QXD-4TBR\n{NIK}\n")
+    assert "404" in said  # the signature and the claims were taken; no such reference was given out
+    assert "unknown_reference" in said

@@ -14,13 +14,14 @@ from bot.verifications import Verifications
 from domain import programme
 from domain.errors import DomainError
 from domain.ports import Comparison, Identity, RegistryUnavailableError
-from domain.verification.actions import faces, layers, lists
+from domain.verification.actions import cards, faces, layers, lists
 from domain.verification.actions.lists import ListTerms
+from domain.verification.rules.card import CardReading
 from handlers.engine import Engine, TurnResult, TurnUnavailableError
 from models import crypto
 from models import lists as digests
 from models.enums import Decision, Layer, LayerState, ListKind, Match
-from models.person import FaceCheck
+from models.person import FaceCheck, PhotoTask
 from models.person import Person as PersonRow
 from models.verification import LayerOutcome, ReviewCase, VerificationTask
 from tests.handlers.talk import NOON, Clock, Person, engine_on
@@ -219,6 +220,25 @@ async def test_a_known_nik_is_a_case_for_staff_and_nothing_that_anybody_sees(db:
         cases = await ReviewCase.filter(reason="nik_known")
         assert {case.person_id for case in cases} == {row.id for row in await PersonRow.all()}
         assert all(case.hidden for case in cases)
+
+
+@pytest.mark.parametrize("given", ["3171011508900001", "3171011508900009"])
+async def test_another_nik_than_the_one_on_the_card_is_a_case_for_staff(db: BaseDBAsyncClient, given: str) -> None:
+    async with house_on(db) as house:
+        person = await Person(house.engine, "a").reach("registration.card_photo")
+        reading = CardReading(found=True, nik="3171011508900001")
+        await person.card(reading)
+        task = PhotoTask(conversation_id=person.conversation_id, photo_id="c" * 32)
+        await cards.record_reading(task, reading, 0.5, house.clock())
+        await person.press("yes" if given == reading.nik else "wrong")
+        if given != reading.nik:
+            for press in ("wrong_nik", "yes"):
+                await person.press(press)
+            await person.say(given)
+        await person.reach("home.menu")
+        await house.verify()
+        assert await ReviewCase.filter(reason="nik_corrected", hidden=True).count() == (given != reading.nik)
+        assert not await ReviewCase.filter(reason="card_unread").exists()
 
 
 async def test_staff_ask_for_a_new_selfie_and_the_old_decision_is_void(db: BaseDBAsyncClient) -> None:

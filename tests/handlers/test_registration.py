@@ -403,8 +403,8 @@ async def test_card_without_a_face_and_selfies_that_will_not_do(db: BaseDBAsyncC
         person = await Person(engine, "a").reach("registration.card_photo")
         blank = FaceFacts(width=800, height=600)
         assert await person.send(photo=Photo("b" * 32, blank)) == ["photo.card_no_face"]
-        small = replace(GOOD, eye_distance=8.0)
-        assert await person.send(photo=Photo("c" * 32, small)) == ["photo.card_too_small"]
+        assert (await person.card(READING))[-1] == "card.proposal"
+        await person.say("ya")
         await person.reach("registration.selfie")
         number = person.conversation_id
         dark = {"error": "photo.too_dark", "card_photo": "c" * 32}
@@ -417,6 +417,19 @@ async def test_card_without_a_face_and_selfies_that_will_not_do(db: BaseDBAsyncC
         assert (await person.card(READING))[-1] == "card.proposal"
         assert await person.say("ya") == ["registration.ask_selfie"]
         assert await person.verdict(number, card="d" * 32) == []
+
+
+@pytest.mark.parametrize("eyes", [0.0, 8.0])
+async def test_a_card_whose_portrait_is_never_seen_is_kept_for_staff(db: BaseDBAsyncClient, eyes: float) -> None:
+    poor = replace(GOOD, faces=int(eyes > 0), eye_distance=eyes)
+    refusal = "photo.card_too_small" if eyes else "photo.card_no_face"
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a", Channel.TELEGRAM).reach("registration.card_photo")
+        for heard in (refusal, "card.proposal"):
+            found = {"photo": Photo("c" * 32, poor), "reading": READING}
+            assert await person.outcome(PhotoKind.CARD, person.conversation_id, **found) == [heard]
+        await person.say("ya")
+        assert person.step == "registration.kk"
 
 
 async def test_another_card_needs_another_selfie(db: BaseDBAsyncClient) -> None:

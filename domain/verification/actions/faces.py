@@ -13,8 +13,13 @@ from models.verification import FaceVector
 VECTOR = b"face_vector.vector"
 
 
-async def record_face_check(task: PhotoTask, comparison: Comparison, rules: FaceRules, now: datetime) -> FaceVerdict:
-    """Keep a comparison with what made it, and say what it means; the same selfie is judged once."""
+async def record_face_check(
+    task: PhotoTask, comparison: Comparison, rules: FaceRules, now: datetime, *, portrait: bool = True
+) -> FaceVerdict:
+    """Keep a comparison with what made it, and say what it means; the same selfie is judged once.
+
+    Without a ``portrait`` on the card nothing was compared: only the selfie's vector is of use.
+    """
     conversation_id = task.conversation_id
     known = await FaceCheck.filter(
         conversation_id=conversation_id, card_photo_id=task.card_photo_id, selfie_photo_id=task.photo_id
@@ -22,14 +27,15 @@ async def record_face_check(task: PhotoTask, comparison: Comparison, rules: Face
     if known is not None:
         return FaceVerdict(known.verdict)
     tries = 1 + await FaceCheck.filter(conversation_id=conversation_id).count()
-    verdict = face_verdict(comparison.score, tries, rules)
+    score = comparison.score if portrait else None
+    verdict = face_verdict(score, tries, rules)
     await FaceCheck.create(
         conversation_id=conversation_id,
         card_photo_id=task.card_photo_id,
         selfie_photo_id=task.photo_id,
         engine=comparison.engine,
         model_sha256=comparison.model_sha256,
-        score=comparison.score,
+        score=score,
         verdict=verdict,
         checked_at=now,
     )

@@ -165,8 +165,8 @@ async def _keep(
 
 
 async def _open_signals(person: Person, now: datetime) -> None:
-    """Things that staff should see and no layer shows: a card that could not be read; one NIK, phone or card photo on
-    several registrations.
+    """Things that staff should see and no layer shows: a card that could not be read, or says another NIK than the
+    person; one NIK, phone or card photo on several registrations.
     """
     photo = await Photo.filter(id=person.card_photo_id).first() if person.card_photo_id else None
     alike = [same.id for same in await Photo.filter(sha256=photo.sha256).only("id")] if photo else []
@@ -176,9 +176,12 @@ async def _open_signals(person: Person, now: datetime) -> None:
         "card_reused": Person.filter(card_photo_id__in=alike),
     }
     reading = await CardReading.filter(photo_id=person.card_photo_id).first()
-    if reading is not None and "nik" not in reading.was_read.split(","):
-        evidence = crypto.ring().index("signal", f"card_unread:{person.card_photo_id}")
-        await review.open_case(person.id, Layer.FACE, "card_unread", evidence, now, hidden=True)
+    if reading is not None:
+        unread = "nik" not in reading.was_read.split(",")
+        about_card = {"card_unread": unread, "nik_corrected": "nik" in reading.corrected.split(",")}
+        for reason in (reason for reason, seen in about_card.items() if seen):
+            evidence = crypto.ring().index("signal", f"{reason}:{person.card_photo_id}")
+            await review.open_case(person.id, Layer.FACE, reason, evidence, now, hidden=True)
     for reason, people in signals.items():
         others = [other.id for other in await people.exclude(id=person.id).order_by("id").only("id")]
         if others:

@@ -38,16 +38,22 @@ def check_selfie(facts: FaceFacts) -> None:
         raise DomainError("photo.blurred")
 
 
-def check_card(facts: FaceFacts) -> None:
-    """Refuse a card photo on which no portrait can be found or used; the portrait is small and grey by nature."""
+def portrait_problem(facts: FaceFacts) -> str:
+    """Why a card photo's portrait can't be compared, as a message key; empty where it can. It is small and grey by
+    nature.
+    """
     if facts.faces == 0:
-        raise DomainError("photo.card_no_face")
-    if facts.eye_distance < MIN_CARD_EYE_DISTANCE:
-        raise DomainError("photo.card_too_small")
+        return "photo.card_no_face"
+    return "photo.card_too_small" if facts.eye_distance < MIN_CARD_EYE_DISTANCE else ""
 
 
-def face_verdict(score: float, tries: int, rules: FaceRules) -> FaceVerdict:
-    """What a similarity means at the nth try: near misses go to staff only when better photos did not help."""
+def face_verdict(score: float | None, tries: int, rules: FaceRules) -> FaceVerdict:
+    """What a similarity means at the nth try: near misses go to staff only when better photos did not help.
+
+    None: the card shows no portrait to compare with, so that staff have to look.
+    """
+    if score is None:
+        return FaceVerdict.REVIEW
     if score >= rules.same:
         return FaceVerdict.SAME
     if score >= rules.accept or (score >= rules.review and tries >= rules.tries):
