@@ -45,12 +45,13 @@ def _choices(outcomes: list[LayerOutcome]) -> tuple[Choice, ...]:
 
 
 def tell(turn: Turn) -> Act:
-    """A layer came to something the person should hear of now."""
+    """A layer came to something the person should hear of now, or staff have settled what they looked at."""
 
     async def action() -> Done:
         assert turn.person_id is not None
         standing = await of(turn.person_id, turn.language)
-        return Stay((Say("home.verification", standing.params, standing.choices),)) if standing.choices else Stay()
+        key = "home.verification" if standing.choices else "home.review_done"
+        return Stay((Say(key, standing.params, standing.choices),))
 
     return Act(action)
 

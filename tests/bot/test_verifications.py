@@ -283,8 +283,29 @@ async def test_an_appeal_is_heard_once_and_by_somebody_else(db: BaseDBAsyncClien
         with pytest.raises(DomainError, match="voted_before"):
             await house.decide(again, "Ani", Decision.REJECT, "Tetap.")
         assert await house.decide(again, "Budi", Decision.ACCEPT) == Decision.ACCEPT
+        told = len(house.told)
         await house.verify()
         assert await house.states(number) == {}
+        assert person._hear(house.told[-1]) == ["home.review_done"]
+        async with in_transaction():
+            await layers.ask_for_verification(number, house.clock())
+        await house.verify()
+        assert len(house.told) == told + 1
+
+
+async def test_an_appeal_that_changes_nothing_is_answered_too(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("a", "0812 3456 789")
+        house.registry.answer = dict.fromkeys(FIELDS, Match.UNKNOWN)
+        await house.verify()
+        await house.decide(await ReviewCase.get(), "Ani", Decision.REJECT, "NIK tidak dikenal Dukcapil.")
+        await house.verify()
+        await person.say("status")
+        await person.press("appeal")
+        await house.decide(await ReviewCase.get(appeal=True), "Budi", Decision.REJECT, "Sudah kami tanyakan lagi.")
+        await house.verify()
+        assert person._hear(house.told[-1]) == ["home.verification"]
+        assert "Sudah kami tanyakan lagi." in person.text
 
 
 async def test_lists_shut_out_and_say_whose_list_it_is(db: BaseDBAsyncClient) -> None:

@@ -197,11 +197,19 @@ async def decide(case_id: int, staff: str, decision: Decision, words: str, now: 
     return settled
 
 
-async def news_for(person_id: int) -> int:
-    """The latest outcome that the person has to hear of (it failed, or waits for them), 0 for none."""
+async def news_for(person_id: int) -> str:
+    """What the person has to hear of: a layer that failed or waits for them, a case that staff settled; "" for nothing.
+
+    The same news has the same text.
+    """
     rows = await current_outcomes(person_id)
     acts = [row.id for row in rows if row.state == LayerState.FAILED or row.reason == "layer.face_new_photo"]
-    return max(acts, default=0)
+    case = (
+        await ReviewCase.filter(person_id=person_id, hidden=False, decision__isnull=False)
+        .order_by("-closed_at")
+        .first()
+    )
+    return f"{max(acts, default=0)}.{case.id if case else 0}" if acts or case else ""
 
 
 async def current_outcomes(person_id: int) -> list[LayerOutcome]:

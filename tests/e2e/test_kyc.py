@@ -1,0 +1,91 @@
+"""In a real Chromium: a bank vouches instead of a selfie, the civil registry disagrees, an appeal is granted."""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+from playwright.async_api import Page, expect
+
+from tests.e2e.people import SITI, card
+from tests.e2e.server import ROOT, Server, free_port, serving
+from tests.e2e.test_page import answer, hears, needs_chromium, page, photo, picture, press
+
+__all__ = ["page"]
+
+
+async def run(server: Server, *command: str, typed: str = "") -> str:
+    """An example or a command beside the server, to its end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, cwd=server.folder, env={**server.environment, "GELOMBANG_PUBLIC_URL": server.url},
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, _ = await process.communicate(typed.encode())
+    return said.decode()
+
+
+async def code_beside(page: Page) -> str:
+    found = re.search(r"\b\d{6}\b", await page.locator("#outbox-list li").first.text_content() or "")
+    assert found
+    return found[0]
+
+
+@needs_chromium
+async def test_a_bank_vouches_and_an_appeal_is_granted(page: Page, tmp_path: Path) -> None:
+    example = str(ROOT / "examples" / "kyc_partner.py")
+    (tmp_path / "registry.csv").write_text(
+        f"nik,kk,name,birth_date\n{SITI.nik},3171010101990009,ORANG LAIN,1980-01-01\n"
+    )
+    server = Server(tmp_path, REGISTRY_CSV=f"{tmp_path}/registry.csv")
+    await run(server, example, "keys")
+    partners = f"{tmp_path}/var/example-bank/partners.toml"
+    async with serving(tmp_path, REGISTRY_CSV=f"{tmp_path}/registry.csv", KYC_PARTNERS=partners) as server:
+        await page.goto(server.url)
+        await hears(page, "Halo!")
+        await press(page, "Setuju, mulai", "Nomor HP Anda?")
+        await answer(page, "0812 3456 7890", "Kode 6 angka")
+        await answer(page, await code_beside(page), "Kirim foto KTP")
+        await page.locator("#file").set_input_files(photo("ktp", card()))
+        await hears(page, "Ini yang kami baca")
+        await press(page, "Semua benar", "Nomor Kartu Keluarga")
+        await answer(page, "3171010101990001", "Pendidikan terakhir")
+        await press(page, "SMA/SMK", "keadaan kerja")
+        await press(page, "Kena PHK", "paling Anda minati")
+        await press(page, "Komputer", "Sekarang selfie")
+        await press(page, "Lewat bank", "Di mana Anda sudah punya akun")
+        await press(page, "Bank Contoh", "Bank Contoh")
+        await picture(page, "kyc-reference")
+        said = await page.locator(".row:not(.mine) .bubble").last.text_content() or ""
+        reference = re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}", said)
+        assert reference
+        assert "200" in await run(server, example, "vouch", typed=f"{reference[0]}\n{SITI.nik}\n")
+        await hears(page, "Periksa data Anda")
+        await press(page, "Benar, gabung", "Nomor undian Anda")
+        await hears(page, "Ada kabar tentang pemeriksaan")
+        await picture(page, "kyc-registry-fails")
+        await press(page, "Minta diperiksa lagi", "Permintaan Anda dicatat")
+        await staff_accepts(page, server)
+        await hears(page, "Petugas sudah memeriksa")
+        await picture(page, "kyc-appeal-granted")
+
+
+async def staff_accepts(page: Page, server: Server) -> None:
+    """The real command of the review page, in a tab of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "review", "--staff", "Ani", "--port", str(free_port()),
+        cwd=server.folder, env={**server.environment, "PYTHONUNBUFFERED": "1"}, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        link = re.search(r"http://\S+", (await asyncio.wait_for(process.stdout.readline(), 20)).decode())
+        assert link
+        desk = await page.context.new_page()
+        await desk.goto(link[0])
+        await desk.locator("main a").first.click()
+        await picture(desk, "kyc-appeal-case")
+        await desk.get_by_role("button", name="Accept").click()
+        await expect(desk.locator(".said")).to_have_text("Your decision is kept.")
+        await desk.close()
+    finally:
+        process.terminate()
+        await process.wait()
