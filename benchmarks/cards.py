@@ -18,6 +18,7 @@ from typing import Any
 from PIL import features
 
 from benchmarks.harness import Claim, close
+from bot.gateways.child import MALLOC
 from tests.cards import FONTS, NIK_FONTS, PrintedCard, person, render
 from tests.photos import FACES
 
@@ -52,9 +53,9 @@ def run() -> None:
     wrong: Counter[str] = Counter()
     misread = []
     with tempfile.TemporaryDirectory() as folder:
-        reader = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.cards_reader"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        command = [sys.executable, "-m", "benchmarks.cards_reader"]
+        environment = {**os.environ, **MALLOC}
+        reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         assert reader.stdin is not None
         assert reader.stdout is not None
         for position in range(CARDS):

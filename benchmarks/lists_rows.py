@@ -12,3 +12,4 @@ class Row(Model):
 
     class Meta:
         table = "row"
+        unique_together = (("digest",),)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
@@ -31,7 +32,13 @@ class Trouble(StrEnum):
 
     BUSY = "busy"  # the platform asks to wait
     FAULT = "fault"  # network or server trouble on the way
-    UNREACHABLE = "unreachable"  # blocked, deactivated, no such chat
+    UNKNOWN = "unknown"  # no answer: it may have gone out; asked before anything is sent again
+    UNREACHABLE = "unreachable"  # blocked, deactivated, no such chat, not on this platform
+    INVALID_NUMBER = "invalid_number"  # no such number: the person has to be asked
+    OPTED_OUT = "opted_out"  # unsubscribed at the platform
+    OUTSIDE_WINDOW = "outside_window"  # only a template may go out now
+    WITHHELD = "withheld"  # the platform chose not to deliver it
+    FILTERED = "filtered"  # a carrier took it for spam: staff must look
     INVALID = "invalid"  # the platform refuses the message itself
 
 
@@ -54,14 +61,24 @@ class Sent:
 class Sender(Protocol):
     """The sending half of a channel."""
 
-    async def send(self, to: str, message: Rendered) -> Sent | SendError:
-        """Send one message to one address. Never raises for what the platform or the network does."""
+    async def send(self, to: str, message: Rendered, number: int) -> Sent | SendError:
+        """Send one message to one address. Never raises for what the platform or the network does.
+
+        ``number`` is the message's own, by which a platform's later reports name it.
+        """
+
+
+class Tracing(Sender, Protocol):
+    """A sender whose platform can be asked whether it took a message."""
+
+    async def find(self, to: str, message: Rendered, since: datetime) -> str | None:
+        """The platform's id of this message if it took one since then; raises OSError where it can't say."""
 
 
 class LocalSender:
     """Where no provider is set: the message stays in the database, for the page that shows it beside the phone."""
 
-    async def send(self, to: str, message: Rendered) -> Sent | SendError:
+    async def send(self, to: str, message: Rendered, number: int) -> Sent | SendError:
         """See Sender."""
         return Sent("local")
 
@@ -78,14 +95,21 @@ class GiveUp:
     """Do not try again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the platform whether it took the message, before anything else."""
+
+
 MAX_ATTEMPTS = 6
 
 
-def what_next(error: SendError, attempts: int) -> Retry | GiveUp:
+def what_next(error: SendError, attempts: int) -> Retry | Ask | GiveUp:
     """The one place that says what a failure leads to; ``attempts`` counts those made."""
     match error.trouble:
         case Trouble.BUSY:
             return Retry(max(error.retry_after, 1.0))  # the platform's own wish, however often
+        case Trouble.UNKNOWN:
+            return Ask()
         case Trouble.FAULT if attempts < MAX_ATTEMPTS:
             return Retry(2.0**attempts)
         case _:

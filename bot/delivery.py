@@ -6,16 +6,20 @@ Messages to one recipient go out in their order; those to different recipients s
 
 import asyncio
 import logging
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
 
-from bot.channel import GiveUp, Retry, Sender, SendError, Sent, Trouble, what_next
+from bot.channel import Ask, GiveUp, Retry, Sender, SendError, Sent, Tracing, Trouble, what_next
 from handlers.engine import LEASE, Outgoing, outgoing
 from models.enums import Channel, OutboxStatus
-from models.turns import TurnTables
+from models.notices import NoticeTables
+from models.turns import OutboxRow
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +28,31 @@ FLUSH_SECONDS = 0.02
 CALL_SECONDS = 20.0  # a call to a platform lasts no longer
 NO_SENDER_SECONDS = 300.0
 KNOWN_ADDRESSES = 10_000
+PAUSES_SECONDS = 2.0  # how soon other processes hear that a sender has to rest
+ASK_AFTER = timedelta(seconds=60)  # a call without an answer may still be under way at the platform
+UNREACHABLE = frozenset({Trouble.UNREACHABLE, Trouble.INVALID_NUMBER, Trouble.OPTED_OUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of a message: ``error`` where it failed, ``provider_id`` where the platform took it."""
+
+    id: int
+    channel: str
+    address_id: int
+    notice_id: int | None
+    status: OutboxStatus
+    provider_id: str | None = None
+    error: SendError | None = None
+
+    @property
+    def row(self) -> tuple[int, str, str | None, str | None]:
+        """As models.turns takes it."""
+        return self.id, self.status.value, self.provider_id, self.error.code[:64] if self.error else None
+
+
+OnSettled = Callable[[BaseDBAsyncClient, Sequence[Settled]], Awaitable[None]]
+"""Takes outcomes of notices in the transaction that writes them down."""
 
 
 class Delivery:
@@ -31,12 +60,14 @@ class Delivery:
 
     def __init__(self, db: BaseDBAsyncClient, senders: Mapping[Channel, Sender], clock: Callable[[], datetime]) -> None:
         self._db = db
-        self._tables = TurnTables(db)
+        self._tables = NoticeTables(db)
         self._senders = senders
         self._clock = clock
         self._queues: dict[str, deque[tuple[Outgoing, float]]] = {}
         self._started: asyncio.Queue[str] = asyncio.Queue()
-        self._settled: list[tuple[int, str, str | None, str | None]] = []
+        self._settled: list[Settled] = []
+        self._used: Counter[str] = Counter()
+        self.on_settled: OnSettled | None = None
         self._flush = asyncio.Event()
         self._paused_until: dict[str, float] = {}
         self._put_back: dict[str, float] = {}
@@ -61,6 +92,18 @@ class Delivery:
                 for reader in self._readers.get(row.address_id, ()):
                     reader.set()
 
+    def post_at(self, message: Outgoing, seconds: float) -> None:
+        """Deliver a committed message of a bulk at its place in the sender's pace."""
+        asyncio.get_running_loop().call_later(max(0.0, seconds), self.post, [message])
+
+    def take_used(self, channel: Channel) -> int:
+        """Replies that were sent on a channel since this was asked last: a bulk leaves them their room."""
+        return self._used.pop(channel.value, 0)
+
+    def give_back(self, channel: Channel, used: int) -> None:
+        """Replies that were asked for and not made use of."""
+        self._used[channel.value] += used
+
     async def new_mail(self, address_id: int, seconds: float) -> None:
         """Wait until something is posted to a mailbox, at most so long."""
         reader = asyncio.Event()
@@ -82,6 +125,7 @@ class Delivery:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write_back())
                 group.create_task(self._sweep())
+                group.create_task(self._hear_of_pauses())
                 while True:
                     key = await self._started.get()
                     group.create_task(self._drain(key))
@@ -126,29 +170,87 @@ class Delivery:
                 return wait
             await asyncio.sleep(wait)
             row.attempts += 1
-            result = await sender.send(to, rendered)
+            if row.notice_id is None:
+                self._used[row.channel] += 1
+            result = await sender.send(to, rendered, row.id)
             if isinstance(result, Sent):
-                self._settle(message, OutboxStatus.SENT, result.provider_id or None, None)
+                self._settle(row, OutboxStatus.SENT, result.provider_id or None)
                 return None
-            if result.trouble == Trouble.BUSY:  # counts for everything this sender sends
-                self._paused_until[row.channel] = loop.time() + result.retry_after
+            if result.trouble == Trouble.BUSY:  # counts for everything this sender sends, in every process
+                await self._pause(row.channel, result.retry_after)
             match what_next(result, row.attempts):
                 case Retry(seconds):
                     wait = seconds
+                case Ask():
+                    self._settle(row, OutboxStatus.UNKNOWN, None, result)
+                    return None
                 case GiveUp():
-                    await self._failed(message, result)
+                    await self._failed(row, result)
                     return None
 
     async def _postpone(self, message: Outgoing, seconds: float) -> None:
         until = self._clock() + timedelta(seconds=seconds)
         await self._tables.postpone(self._db, message.row.id, message.row.attempts, until)
 
-    async def _failed(self, message: Outgoing, error: SendError) -> None:
-        row = message.row
-        log.warning("message %d on %s failed: %s", row.id, row.channel, error.code)
-        if error.trouble == Trouble.UNREACHABLE and row.address_id:
+    async def _pause(self, channel: str, seconds: float) -> None:
+        self._paused_until[channel] = asyncio.get_running_loop().time() + seconds
+        await self._tables.pause(self._db, channel, self._clock() + timedelta(seconds=seconds))
+
+    async def _hear_of_pauses(self) -> None:
+        """A pause that another process was asked for counts here too."""
+        while True:
+            try:
+                now, loop = self._clock(), asyncio.get_running_loop()
+                for channel, until in (await self._tables.paused(self._db)).items():
+                    if until > now:
+                        at = loop.time() + (until - now).total_seconds()
+                        self._paused_until[channel] = max(at, self._paused_until.get(channel, 0.0))
+            except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+                log.warning("pauses not read: %s", type(error).__name__)
+            await asyncio.sleep(PAUSES_SECONDS)
+
+    async def _failed(self, row: OutboxRow, error: SendError, provider_id: str | None = None) -> None:
+        level = logging.ERROR if error.trouble == Trouble.FILTERED else logging.WARNING
+        log.log(level, "message %d on %s failed: %s", row.id, row.channel, error.code)
+        if error.trouble in UNREACHABLE and row.address_id:
             await self._tables.set_reachable(self._db, row.address_id, reachable=False)
-        self._settle(message, OutboxStatus.FAILED, None, error.code[:64])
+        self._settle(row, OutboxStatus.FAILED, provider_id, error)
+
+    # --- what platforms report later
+
+    async def report(self, number: int, status: OutboxStatus, provider_id: str, error: SendError | None) -> None:
+        """Take a platform's report about a message; late and repeated ones change nothing."""
+        async with in_transaction() as db:
+            code = error.code[:64] if error else None
+            row = await self._tables.report(db, number, status, provider_id, code, self._clock())
+            if row is None:
+                return
+            if error is not None:
+                level = logging.ERROR if error.trouble == Trouble.FILTERED else logging.WARNING
+                log.log(level, "message %d on %s failed later: %s", row.id, row.channel, error.code)
+                if error.trouble in UNREACHABLE and row.address_id:
+                    await self._tables.set_reachable(db, row.address_id, reachable=False)
+            if row.notice_id and self.on_settled:
+                outcome = Settled(row.id, row.channel, row.address_id, row.notice_id, status, provider_id, error)
+                await self.on_settled(db, [outcome])
+
+    async def _reconcile(self) -> bool:
+        """Ask platforms about messages of which nobody knows whether they went out; whether there were any."""
+        rows = await self._tables.unanswered(self._db, self._clock(), ASK_AFTER, limit=50)
+        for row, tried_at in rows:
+            sender = cast("Tracing", self._senders[Channel(row.channel)])
+            message = outgoing(row)
+            to = message.body.to or await self._address(row.address_id)
+            try:
+                found = await sender.find(to, message.render(), tried_at)
+            except (OSError, TimeoutError) as error:  # asked again when the lease is over
+                log.warning("message %d: the platform could not be asked: %s", row.id, type(error).__name__)
+                continue
+            if found is not None:
+                self._settle(row, OutboxStatus.SENT, found)
+            else:
+                await self._tables.send_again(self._db, row.id)
+        return bool(rows)
 
     async def _address(self, address_id: int) -> str:
         known = self._addresses.get(address_id)
@@ -158,8 +260,11 @@ class Delivery:
                 self._addresses.popitem(last=False)
         return known
 
-    def _settle(self, message: Outgoing, status: OutboxStatus, provider: str | None, error: str | None) -> None:
-        self._settled.append((message.row.id, status.value, provider, error))
+    def _settle(
+        self, row: OutboxRow, status: OutboxStatus, provider_id: str | None = None, error: SendError | None = None
+    ) -> None:
+        outcome = Settled(row.id, row.channel, row.address_id, row.notice_id, status, provider_id, error)
+        self._settled.append(outcome)
         self._flush.set()
 
     async def _write_back(self) -> None:
@@ -174,7 +279,14 @@ class Delivery:
         if not settled:
             return
         try:
-            await self._tables.settle(self._db, settled, self._clock())
+            notices = [each for each in settled if each.notice_id and each.status != OutboxStatus.UNKNOWN]
+            rows = [each.row for each in settled]
+            if notices and self.on_settled:
+                async with in_transaction() as db:
+                    await self._tables.settle(db, rows, self._clock(), ASK_AFTER)
+                    await self.on_settled(db, notices)
+            else:
+                await self._tables.settle(self._db, rows, self._clock(), ASK_AFTER)
         except asyncio.CancelledError:  # on the way out: the last round writes them
             self._settled = settled + self._settled
             raise
@@ -189,6 +301,8 @@ class Delivery:
                 rows = await self._tables.stranded(self._db, self._clock(), LEASE, limit=200)
                 if rows:
                     self.post([outgoing(row) for row in rows])
+                    continue
+                if await self._reconcile():
                     continue
             except Exception as error:  # noqa: BLE001 - the database may be back at the next round
                 log.warning("sweep failed: %s", type(error).__name__)

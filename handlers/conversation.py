@@ -69,6 +69,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     ``external_id`` is unique per channel and message: the same id again is the same message.
     ``problem`` is the message key of what the channel had to refuse (a broken photo); ``other`` says that something
     came which no step takes (voice, sticker). ``reachable`` says that the chat was blocked or unblocked.
+    ``sender_phone`` is the number, in international form, of which the platform vouches that it is the sender's.
     ``carries_reply``: the channel puts the reply into its response to the platform, which repeats the message when it
     does not get it.
     """
@@ -85,6 +86,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
     outcome: PhotoOutcome | VerificationOutcome | KycOutcome | None = None
     reachable: bool | None = None
+    sender_phone: str = ""
     carries_reply: bool = False
 
 

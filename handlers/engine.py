@@ -55,10 +55,13 @@ SENT, ATTEMPTING = OutboxStatus.SENT.value, OutboxStatus.ATTEMPTING.value
 
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an outbox row says; ``to`` names the recipient where it is no chat of the person."""
+    """What an outbox row says; ``to`` names the recipient where it is no chat of the person, ``template`` the
+    provider's id of the approved template that says it.
+    """
 
     say: Say
     to: str = ""
+    template: str = ""
 
 
 @dataclass(slots=True)
@@ -70,7 +73,11 @@ class Outgoing:
 
     def render(self) -> i18n.Rendered:
         """In words, in the language the person had when it was said."""
-        return i18n.render(self.body.say, self.row.language)
+        rendered = i18n.render(self.body.say, self.row.language)
+        if not self.body.template:
+            return rendered
+        variables = i18n.formatted(self.row.language, self.body.say.params)
+        return msgspec.structs.replace(rendered, template=self.body.template, variables=variables)
 
 
 @dataclass(slots=True)
@@ -327,7 +334,7 @@ class _Work:
             row.version += 1  # drawn anew: a button of the message before, or a second tap, is an old one
         row.draft = _with_shown(row.draft, None if again else replies)
         if ticket.inbound.channel != Channel.INTERNAL:
-            row.last_address_id = seat.address_id
+            row.last_address_id, row.heard = seat.address_id, True
         if again:
             inbound = turn.inbound
             if inbound.channel != seat.channel:

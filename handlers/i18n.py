@@ -33,11 +33,17 @@ class Label(msgspec.Struct, frozen=True):
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """A message in words; a channel lays it out."""
+    """A message in words; a channel lays it out.
+
+    ``template`` is the provider's id of the approved template that may be sent at any time, with its ``variables``.
+    """
 
     text: str
     choices: tuple[Label, ...] = ()
     ask: str = ""
+    language: str = DEFAULT_LANGUAGE
+    template: str = ""
+    variables: dict[str, str] = {}
 
 
 @cache
@@ -60,6 +66,11 @@ def text(language: str, key: str, params: dict[str, Any] | None = None) -> str:
     if not params:
         return words
     return words.format_map({name: _formatted(language, name, value) for name, value in params.items()})
+
+
+def formatted(language: str, params: dict[str, Any]) -> dict[str, str]:
+    """Parameters as they stand in the words."""
+    return {name: str(_formatted(language, name, value)) for name, value in params.items()}
 
 
 @lru_cache(4096)
@@ -85,4 +96,13 @@ def _formatted(language: str, name: str, value: Any) -> Any:
 def render(say: Say, language: str) -> Rendered:
     """A message with its buttons in words."""
     choices = tuple([Label(choice.id, text(language, choice.key, choice.params)) for choice in say.choices])
-    return Rendered(text(language, say.key, say.params), choices, say.ask)
+    return Rendered(text(language, say.key, say.params), choices, say.ask, language)
+
+
+def numbered(message: Rendered) -> str:
+    """The words of a message with its buttons as a numbered list, for a channel without buttons."""
+    if not message.choices:
+        return message.text
+    lines = [f"{number}. {choice.label}" for number, choice in enumerate(message.choices, 1)]
+    hint = text(message.language, "common.reply_number", {"last": len(lines)})
+    return "\n".join([message.text, "", *lines, "", hint])

@@ -18,6 +18,7 @@ class Conversation(Model):
 
     ``draft`` is sealed msgpack (see models.turns). ``version`` counts the screens shown, which tells an old button.
     ``origin`` is the lookup of the address that began it. ``phone_index`` is set once the phone is proven.
+    ``heard_at``: when the person last wrote, at ``last_address_id``.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -32,13 +33,14 @@ class Conversation(Model):
     )
     person_id: int | None
     last_address_id = fields.BigIntField(null=True)
+    heard_at = fields.DatetimeField(null=True)
     paused = fields.BooleanField(default=False)
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
 
     class Meta:
         table = "conversation"
-        indexes = (Index(fields=("phone_index",)),)
+        indexes = (Index(fields=("phone_index",)), Index(fields=("person_id",)))
         unique_together = (("origin",),)
 
 
@@ -58,6 +60,7 @@ class Address(Model):
 
     class Meta:
         table = "address"
+        indexes = (Index(fields=("conversation_id",)),)
         unique_together = (("lookup",),)
 
 

@@ -10,7 +10,14 @@ from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.context import TortoiseContext
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
-MODULES = ["models.conversation", "models.message", "models.person", "models.verification", "models.wave"]
+MODULES = [
+    "models.conversation",
+    "models.message",
+    "models.notice",
+    "models.person",
+    "models.verification",
+    "models.wave",
+]
 APPS: dict[str, Any] = {
     "models": {"models": MODULES, "default_connection": "default", "migrations": "models.migrations"}
 }

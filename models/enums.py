@@ -9,18 +9,36 @@ class Channel(StrEnum):
     BROWSER = "browser"
     TERMINAL = "terminal"
     TELEGRAM = "telegram"
+    WHATSAPP = "whatsapp"
     SMS = "sms"
     MAIL = "mail"
     INTERNAL = "internal"
 
 
 class OutboxStatus(StrEnum):
-    """Where an outgoing message stands; it only moves forward (docs/decisions/0003)."""
+    """Where an outgoing message stands; it only moves forward (docs/decisions/0003).
+
+    ``unknown``: the call had no answer; the provider is asked before anything is sent again.
+    """
 
     QUEUED = "queued"
     ATTEMPTING = "attempting"
+    UNKNOWN = "unknown"
     SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
     FAILED = "failed"
+
+
+class NoticeStatus(StrEnum):
+    """Where a notice stands on its ladder. ``told`` may go back to ``new`` when a provider reports a failure later."""
+
+    NEW = "new"
+    ROUTED = "routed"
+    SENDING = "sending"
+    TOLD = "told"
+    UNREACHED = "unreached"
+    EXPIRED = "expired"
 
 
 class TaskStatus(StrEnum):

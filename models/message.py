@@ -24,7 +24,8 @@ class Outbox(Model):
     """A message to a person: key, parameters and buttons (sealed in ``body``), worded when it is sent.
 
     ``lease_until``: until then the process that is attempting it owns it; afterwards a worker may take it over.
-    ``inbound_id``: the message it answers, 0 for none. ``address_id``: 0 where ``body`` names the recipient itself.
+    ``inbound_id``: the message it answers, 0 for none. ``notice_id``: the notice of
+    which it is a rung. ``address_id``: 0 where ``body`` names the recipient itself.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -47,6 +48,7 @@ class Outbox(Model):
     sent_at = fields.DatetimeField(null=True)
     provider_id = fields.CharField(max_length=64, null=True)
     error = fields.CharField(max_length=64, null=True)
+    notice_id = fields.BigIntField(null=True)
 
     class Meta:
         table = "outbox"

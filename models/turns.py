@@ -26,7 +26,10 @@ ADDRESS_CONTEXT = b"address.value"
 
 @dataclass(slots=True)
 class ConversationRow:
-    """A conversation as the engine holds it; ``last_address_id`` is the chat its person used last."""
+    """A conversation as the engine holds it.
+
+    ``last_address_id`` is the chat its person used last, ``heard`` whether they wrote just now.
+    """
 
     id: int
     last_address_id: int
@@ -35,6 +38,7 @@ class ConversationRow:
     version: int
     draft: dict[str, Any]
     person_id: int | None
+    heard: bool = False
 
 
 @dataclass(slots=True)
@@ -63,9 +67,13 @@ class OutboxRow:
     body: bytes
     status: str = OutboxStatus.QUEUED
     attempts: int = 0
+    notice_id: int | None = None
 
 
-_OUTBOX = "id, conversation_id, address_id, channel, inbound_id, position, key, step, language, body, status, attempts"
+_OUTBOX = (
+    "id, conversation_id, address_id, channel, inbound_id, position, key, step, language, body, status, attempts, "
+    "notice_id"
+)
 
 
 @cache
@@ -222,11 +230,13 @@ class TurnTables:
         return await self.lock(db, [lookup for lookup, _, _ in people], [])
 
     async def save(self, db: BaseDBAsyncClient, rows: Sequence[ConversationRow], now: datetime) -> None:
-        """Write back step, version, draft, language and last address."""
+        """Write back step, version, draft, language, last address and when the person was heard."""
         moment, ring, mark = self.moment(now), crypto.ring(), self._mark
+        kind = "::timestamptz" if self._postgres else ""
         await db.execute_many(
             f"UPDATE conversation SET step = {mark}1, version = {mark}2, draft = {mark}3, language = {mark}4, "  # noqa: S608
-            f"last_address_id = {mark}5, updated_at = {mark}6 WHERE id = {mark}7",
+            f"last_address_id = {mark}5, updated_at = {mark}6, heard_at = COALESCE({mark}8{kind}, heard_at) "
+            f"WHERE id = {mark}7",
             [
                 [
                     row.step,
@@ -236,6 +246,7 @@ class TurnTables:
                     row.last_address_id,
                     moment,
                     row.id,
+                    moment if row.heard else None,
                 ]
                 for row in rows
             ],
@@ -259,13 +270,15 @@ class TurnTables:
                     row.status,
                     until if row.status == OutboxStatus.ATTEMPTING else None,
                     moment,
+                    row.notice_id,
                 )
                 for row in rows
             ]
         )
         inserted = await db.execute_query_dict(
             "INSERT INTO outbox (conversation_id, address_id, channel, inbound_id, position, key, step, language, "  # noqa: S608
-            f"body, status, lease_until, created_at) VALUES {values} RETURNING id, inbound_id, position",
+            f"body, status, lease_until, created_at, notice_id) VALUES {values} "
+            "RETURNING id, inbound_id, position",
             args,
         )
         ids = {(row["inbound_id"], row["position"]): row["id"] for row in inserted}
@@ -331,15 +344,62 @@ class TurnTables:
         return sorted((_outbox(row) for row in rows), key=lambda row: row.id)
 
     async def settle(
-        self, db: BaseDBAsyncClient, rows: Sequence[tuple[int, str, str | None, str | None]], now: datetime
+        self,
+        db: BaseDBAsyncClient,
+        rows: Sequence[tuple[int, str, str | None, str | None]],
+        now: datetime,
+        ask: timedelta,
     ) -> None:
-        """Move (id, status, provider id, error) forward; what is sent or failed stays so."""
-        mark, moment = self._mark, self.moment(now)
+        """Move (id, status, provider id, error) forward; what is sent or failed stays so.
+
+        What is unknown is to be asked for after ``ask``.
+        """
+        mark, moment, later = self._mark, self.moment(now), self.moment(now + ask)
         await db.execute_many(
             f"UPDATE outbox SET status = {mark}1, provider_id = {mark}2, error = {mark}3, sent_at = {mark}4, "  # noqa: S608
-            f"lease_until = NULL WHERE id = {mark}5 AND status IN ('{OutboxStatus.QUEUED}', "
-            f"'{OutboxStatus.ATTEMPTING}')",
-            [[status, provider, error, moment, row_id] for row_id, status, provider, error in rows],
+            f"lease_until = {mark}6 WHERE id = {mark}5 AND status IN ({_UNSETTLED})",
+            [
+                [status, provider, error, moment, row_id, later if status == OutboxStatus.UNKNOWN else None]
+                for row_id, status, provider, error in rows
+            ],
+        )
+
+    async def report(
+        self, db: BaseDBAsyncClient, row_id: int, status: OutboxStatus, provider: str, error: str | None, now: datetime
+    ) -> OutboxRow | None:
+        """Take a provider's report about a message; gives its row where it moved, None where that was known."""
+        mark = self._mark
+        before = ", ".join(f"'{each}'" for each in BEFORE[status])
+        rows = await db.execute_query_dict(
+            f"UPDATE outbox SET status = {mark}1, provider_id = {mark}2, error = {mark}3, lease_until = NULL, "  # noqa: S608
+            f"sent_at = COALESCE(sent_at, {mark}4) WHERE id = {mark}5 AND status IN ({before}) "
+            f"AND (provider_id IS NULL OR provider_id = {mark}2) RETURNING {_OUTBOX}",
+            [status.value, provider, error, self.moment(now), row_id],
+        )
+        return _outbox(rows[0]) if rows else None
+
+    async def unanswered(
+        self, db: BaseDBAsyncClient, now: datetime, lease: timedelta, limit: int
+    ) -> list[tuple[OutboxRow, datetime]]:
+        """Claim messages of which nobody knows whether they went out, with the time of their last attempt."""
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            f"UPDATE outbox SET lease_until = {mark}1 WHERE id IN "  # noqa: S608
+            f"(SELECT id FROM outbox WHERE status = '{OutboxStatus.UNKNOWN}' AND lease_until < {mark}2 "
+            f"ORDER BY id LIMIT {mark}3"
+            + (" FOR UPDATE SKIP LOCKED" if self._postgres else "")
+            + f") RETURNING {_OUTBOX}, sent_at",
+            [self.moment(now + lease), self.moment(now), limit],
+        )
+        return [(_outbox(row), _when(row.pop("sent_at"))) for row in rows]
+
+    async def send_again(self, db: BaseDBAsyncClient, row_id: int) -> None:
+        """A message that the provider does not have: the sweep takes it up."""
+        mark = self._mark
+        await db.execute_query_dict(
+            f"UPDATE outbox SET status = '{OutboxStatus.QUEUED}', lease_until = NULL "  # noqa: S608
+            f"WHERE id = {mark}1 AND status = '{OutboxStatus.UNKNOWN}' RETURNING id",
+            [row_id],
         )
 
     async def postpone(self, db: BaseDBAsyncClient, row_id: int, attempts: int, until: datetime) -> None:
@@ -350,6 +410,26 @@ class TurnTables:
             f"WHERE id = {mark}3 AND status = '{OutboxStatus.ATTEMPTING}'",
             [[self.moment(until), attempts, row_id]],
         )
+
+
+_UNSETTLED = ", ".join(f"'{each}'" for each in (OutboxStatus.QUEUED, OutboxStatus.ATTEMPTING, OutboxStatus.UNKNOWN))
+# From which states a provider's report moves a message on. Reports come late, twice and in any order.
+BEFORE = {
+    OutboxStatus.SENT: (OutboxStatus.QUEUED, OutboxStatus.ATTEMPTING, OutboxStatus.UNKNOWN),
+    OutboxStatus.DELIVERED: (
+        OutboxStatus.QUEUED, OutboxStatus.ATTEMPTING, OutboxStatus.UNKNOWN, OutboxStatus.SENT,
+    ),
+    OutboxStatus.READ: (
+        OutboxStatus.QUEUED, OutboxStatus.ATTEMPTING, OutboxStatus.UNKNOWN, OutboxStatus.SENT, OutboxStatus.DELIVERED,
+    ),
+    OutboxStatus.FAILED: (
+        OutboxStatus.QUEUED, OutboxStatus.ATTEMPTING, OutboxStatus.UNKNOWN, OutboxStatus.SENT,
+    ),
+}  # fmt: skip
+
+
+def _when(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
 
 
 _TRANSIENT_CLASSES = (

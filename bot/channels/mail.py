@@ -25,7 +25,7 @@ class MailSender:
         self._password = unquote(parts.password) if parts.password else None
         self._sender, self._subject = sender, subject
 
-    async def send(self, to: str, message: Rendered) -> Sent | SendError:
+    async def send(self, to: str, message: Rendered, number: int) -> Sent | SendError:
         """See Sender. Trouble that passes is told from a mailbox that does not exist; nothing quotes the address."""
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = self._sender, to, self._subject

@@ -333,7 +333,7 @@ class TelegramChannel:
 
     # --- out
 
-    async def send(self, to: str, message: Rendered) -> Sent | SendError:
+    async def send(self, to: str, message: Rendered, number: int) -> Sent | SendError:
         """See bot.channel.Sender."""
         parts = pieces(message.text)
         for part in parts[:-1]:

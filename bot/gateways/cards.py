@@ -38,6 +38,7 @@ DARK = 130  # brightness of what is brightest on a photo taken at night
 GRAIN = 0.8
 STRETCHES = (1.1, 0.95, 1.3)  # how wide a line is shown: narrow letters (III) need room, wide ones lose the spaces
 DOUBTLESS = 0.97
+GAP = 0.15  # between letters: a space that is lost is mostly there, only less sure than "nothing here"
 READABLE = 0.5
 BELOW = ("Agama", "Status Perk", "Pekerjaan")  # labels below all that is asked for
 
@@ -153,8 +154,14 @@ class CardReader:
         chosen = np.flatnonzero((best != 0) & (best != np.concatenate(([0], best[:-1]))))
         if not len(chosen):
             return "", 0.0
-        text = "".join(self._alphabet[number] for number in best[chosen])
-        return text.strip(), float(steps[chosen, best[chosen]].mean())
+        score = float(steps[chosen, best[chosen]].mean())
+        letters = [self._alphabet[number] for number in best[chosen]]
+        spaces = np.maximum.reduceat(steps[:, -1], chosen)  # from each letter up to the next
+        gaps = zip(letters, [*letters[1:], ""], spaces, strict=True)
+        text = "".join(
+            f"{one} " if one.isalpha() and next_one.isalpha() and space > GAP else one for one, next_one, space in gaps
+        )
+        return text.strip(), score
 
 
 def models_folder() -> Path:

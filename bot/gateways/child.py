@@ -7,6 +7,7 @@ big-endian) and msgpack: ``[name, arguments]`` to the child, ``[outcome, value]`
 
 import asyncio
 import contextlib
+import os
 import struct
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,13 @@ from domain.ports import PhotoError
 
 LENGTH = struct.Struct(">I")
 ROOT = Path(__file__).parents[2]
+# For glibc: a network's largest tensors go back to the system at once, the others stay. By default reading a card takes
+# 395 MB instead of 350 and 7 % more time.
+MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": "12000000",
+    "MALLOC_TRIM_THRESHOLD_": "1000000000",
+    "MALLOC_TOP_PAD_": "16777216",
+}
 T = TypeVar("T")
 
 
@@ -75,8 +83,9 @@ class Children:
     async def _start(self) -> asyncio.subprocess.Process:
         try:
             child = await asyncio.create_subprocess_exec(
-                *self._command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-            )
+                *self._command, cwd=ROOT, env={**os.environ, **MALLOC},
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            )  # fmt: skip
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             raise RefusedError(f"{self._command[0]}: {error.strerror}") from None
         self._running = {child, *(other for other in self._running if other.returncode is None)}

@@ -25,7 +25,7 @@ class ScriptedSender:
         self.script = list(script)
         self.sent: list[str] = []
 
-    async def send(self, to: str, message: Rendered) -> Sent | SendError:
+    async def send(self, to: str, message: Rendered, number: int) -> Sent | SendError:
         result = self.script.pop(0) if self.script else Sent("id")
         if isinstance(result, Sent):
             self.sent.append(f"{to}: {message.text[:20]}")

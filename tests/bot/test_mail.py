@@ -50,7 +50,7 @@ def mail_server(mailbox: Mailbox) -> Iterator[MailSender]:
 async def test_a_code_arrives() -> None:
     mailbox = Mailbox()
     with mail_server(mailbox) as sender:
-        assert await sender.send("siti@contoh.com", TEXT) == Sent("")
+        assert await sender.send("siti@contoh.com", TEXT, 1) == Sent("")
     (mail,) = mailbox.mails
     assert mail.rcpt_tos == ["siti@contoh.com"]
     assert b"Subject: Kode Anda" in mail.content
@@ -67,7 +67,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("refusal", "trouble"), REFUSALS)
 async def test_what_a_server_says_decides_what_is_next(refusal: str, trouble: Trouble) -> None:
     with mail_server(Mailbox(refusal)) as sender:
-        result = await sender.send("siti@contoh.com", TEXT)
+        result = await sender.send("siti@contoh.com", TEXT, 1)
     assert result == SendError(trouble, f"smtp {refusal[:3]}")
 
 
@@ -75,7 +75,7 @@ async def test_a_server_that_is_not_there_is_tried_again() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         sender = MailSender(f"smtp://127.0.0.1:{probe.getsockname()[1]}", "a@b.id", "Kode")
-        result = await asyncio.wait_for(sender.send("siti@contoh.com", TEXT), 20)
+        result = await asyncio.wait_for(sender.send("siti@contoh.com", TEXT, 1), 20)
     assert isinstance(result, SendError)
     assert result.trouble == Trouble.FAULT
     assert "siti" not in result.code

@@ -183,7 +183,7 @@ def _without_colon(text: str, line: CardLine, colon: float | None) -> str:
     if text[:1] in ":;":
         return text.lstrip(" :;.")
     letter = (line.right - line.left) / max(1, len(text))
-    if colon is not None and len(text) > 2 and text[0] in "Il1|!it.," and abs(line.left - colon) < 0.4 * letter:
+    if colon is not None and len(text) > 2 and text[0] in "Il1|!it.," and abs(line.left - colon) < 0.25 * letter:
         return text[1:].lstrip(" .,")
     return text
 

@@ -1,0 +1,174 @@
+"""Telling people what they have to know: notices climb their ladders, paced by what each sender may send.
+
+Routing puts a notice on a rung; each channel then takes what is due at its own pace and makes it a message of the
+outbox, in one transaction. From there on it is sent like any reply. What came of it comes back by ``settled``, in the
+transaction that writes the message's own outcome: a crash between any two lines neither loses nor repeats a rung.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import msgspec
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
+
+from bot.channel import Trouble
+from bot.delivery import Delivery, Settled
+from domain.notices.actions import check_code, route
+from domain.notices.rules import rung_name
+from handlers.conversation import Say
+from handlers.engine import LEASE, PULLED, Body, Outgoing
+from models.enums import Channel, OutboxStatus
+from models.notices import NoticeRow, NoticeTables, TalkRow
+from models.turns import OutboxRow
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 5.0
+SLICE = timedelta(seconds=1)  # of a sender's pace that is booked and sent at a time
+UNPACED = 500  # messages at a time where nothing limits them
+
+Templates = Mapping[str, Mapping[str, str]]
+"""Ids of approved WhatsApp templates, by language and kind."""
+
+
+class _PausedError(Exception):
+    """The sender rests: what was taken is given back."""
+
+
+class Notices:
+    """Routes notices and takes them up, channel by channel. ``pace``: messages a second; a channel without is free."""
+
+    def __init__(
+        self,
+        db: BaseDBAsyncClient,
+        delivery: Delivery,
+        pace: Mapping[Channel, float],
+        templates: Callable[[], Templates],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._db, self._delivery, self._pace, self._templates, self._clock = db, delivery, pace, templates, clock
+        self._tables = NoticeTables(db)
+        self._wake = {channel: asyncio.Event() for channel in (*pace, *PULLED)}
+        self._new = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be new notices."""
+        self._new.set()
+
+    async def run(self) -> None:
+        """Route and send until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._patiently("routing", self._new, self._route))
+            for channel, event in self._wake.items():
+                group.create_task(self._patiently(channel.value, event, partial(self.send_some, channel)))
+
+    async def _patiently(self, name: str, event: asyncio.Event, work: Callable[[], Awaitable[int]]) -> None:
+        while True:
+            event.clear()
+            try:
+                if await work():
+                    continue
+            except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+                log.warning("notices: %s: %s", name, type(error).__name__)
+            try:
+                await asyncio.wait_for(event.wait(), IDLE_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def _route(self) -> int:
+        kinds = {language: frozenset(by_kind) for language, by_kind in self._templates().items()}
+        async with in_transaction() as db:
+            found = await route(db, kinds, self._clock())
+        if found:
+            for event in self._wake.values():
+                event.set()
+        return found
+
+    async def send_some(self, channel: Channel) -> int:
+        """Take what one slice of the channel's pace allows and post it; returns when the slice is over."""
+        rate = self._pace.get(channel)
+        limit = max(1, round(rate * SLICE.total_seconds())) if rate else UNPACED
+        every = timedelta(seconds=1 / rate) if rate else timedelta(0)
+        now = self._clock()
+        used = self._delivery.take_used(channel)
+        try:
+            async with in_transaction() as db:
+                rows = await self._tables.claim_due(db, channel.value, now, limit)
+                if not rows:
+                    return 0
+                start = await self._tables.grant(db, channel.value, now, every, len(rows), used) if rate else now
+                if start is None:
+                    raise _PausedError
+                messages = await self._messages(db, channel, rows)
+                last = start + len(rows) * every
+                await self._tables.post(db, [message.row for message in messages], now, last - now + LEASE)
+                if channel in PULLED:
+                    await self._tables.told(db, [row.id for row in rows], now)
+        except _PausedError:
+            self._delivery.give_back(channel, used)
+            return 0
+        wait = (start - now).total_seconds()
+        for at, message in enumerate(messages):
+            self._delivery.post_at(message, wait + at * every.total_seconds())
+        # Back a little early, so that the next slice is booked before this one is over.
+        await asyncio.sleep(max(0.0, wait + (len(messages) - 1) * every.total_seconds() - 0.1))
+        return len(messages)
+
+    async def _messages(self, db: BaseDBAsyncClient, channel: Channel, rows: Sequence[NoticeRow]) -> list[Outgoing]:
+        talks = await self._tables.talks(db, [row.person_id for row in rows])
+        phones = {} if channel != Channel.SMS else await self._tables.phones(db, [row.person_id for row in rows])
+        templates = self._templates()
+        return [
+            _message(channel, row, at, talks[row.person_id], phones.get(row.person_id, ""), templates)
+            for at, row in enumerate(rows)
+        ]
+
+    async def settled(self, db: BaseDBAsyncClient, outcomes: Sequence[Settled]) -> None:
+        """What came of rungs, in the transaction that writes it down."""
+        now = self._clock()
+        told = [each.notice_id for each in outcomes if each.notice_id and each.error is None]
+        fell = [(each.notice_id, _left(each), each.error.code) for each in outcomes if each.notice_id and each.error]
+        if told:
+            await self._tables.told(db, told, now)
+        if fell:
+            await self._tables.fell(db, fell, now)
+            self._new.set()
+
+
+def _message(
+    channel: Channel, row: NoticeRow, position: int, talk: TalkRow, phone: str, templates: Templates
+) -> Outgoing:
+    key = f"notice.{row.kind}" + ("_sms" if channel == Channel.SMS else "")
+    template = templates.get(talk.language, {}).get(row.kind, "") if row.template else ""
+    body = Body(Say(key, {**row.params, "check_code": check_code(row.id)}), phone, template)
+    return Outgoing(
+        OutboxRow(
+            id=0,
+            conversation_id=talk.id,
+            address_id=row.address_id,
+            channel=channel.value,
+            inbound_id=0,
+            position=position,
+            key=key,
+            step=talk.step,
+            language=talk.language,
+            body=msgspec.msgpack.encode(body),
+            status=(OutboxStatus.SENT if channel in PULLED else OutboxStatus.ATTEMPTING).value,
+            notice_id=row.id,
+        ),
+        body,
+    )
+
+
+def _left(outcome: Settled) -> str:
+    """The names of the rungs that a failure rules out: all of a chat unless only free text was refused."""
+    assert outcome.error is not None
+    channel = Channel(outcome.channel)
+    free = rung_name(channel, outcome.address_id)
+    if channel != Channel.WHATSAPP or outcome.error.trouble == Trouble.OUTSIDE_WINDOW:
+        return free
+    return f"{free},{rung_name(channel, outcome.address_id, template=True)}"

@@ -1,0 +1,102 @@
+"""Announcing news and finding the next rung for it. Verbs load, ask the rules and save; they never commit."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
+
+from domain.notices.rules import KINDS, Chat, NoRung, Params, Reach, next_rung
+from models import crypto
+from models.enums import Channel, NoticeStatus
+from models.notice import Notice
+from models.notices import NoticeTables, RoutedRow, TalkRow
+
+CHUNK = 10_000  # people a transaction: none lasts over 200 ms
+CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no 0, 1, I, L, O and U: they are taken for one another, or for words
+CODE_LENGTH = 6
+RECENT = 100
+
+
+async def announce(
+    db: BaseDBAsyncClient,
+    kind: str,
+    subject_id: int,
+    person_ids: Sequence[int],
+    now: datetime,
+    *,
+    params: Params | None = None,
+    due_at: datetime | None = None,
+) -> int:
+    """Let these people be told, each once for this kind and subject (a wave, a payment); gives how many are new.
+
+    In transactions of its own where there are many people: announcing again after a crash adds who is missing.
+    """
+    rules, due = KINDS[kind], due_at or now
+    expires = due + timedelta(days=rules.days)
+    tables, new = NoticeTables(db), 0
+    for start in range(0, len(person_ids), CHUNK):
+        async with in_transaction() as connection:
+            people = person_ids[start : start + CHUNK]
+            new += await tables.create(
+                connection, kind, subject_id, people, params or {}, rules.priority, due, expires, now
+            )
+    return new
+
+
+async def route(
+    db: BaseDBAsyncClient, templates: Mapping[str, frozenset[str]], now: datetime, limit: int = 1_000
+) -> int:
+    """Put notices on the next rung of their ladder, or give them up with the reason; gives how many were looked at.
+
+    ``templates``: kinds with an approved WhatsApp template, by language.
+    """
+    tables = NoticeTables(db)
+    rows = await tables.unrouted(db, now, limit)
+    expired = set(await tables.expired(db, [row.id for row in rows], now))
+    talks = await tables.talks(db, [row.person_id for row in rows])
+    routed = []
+    for row in rows:
+        if row.id in expired:
+            routed.append(RoutedRow(row.id, NoticeStatus.EXPIRED, now, reason="too old"))
+            continue
+        talk = talks.get(row.person_id)
+        rung = next_rung(row.kind, reach_of(talk, templates), row.tried, now) if talk else NoRung("no conversation")
+        if isinstance(rung, NoRung):
+            routed.append(RoutedRow(row.id, NoticeStatus.UNREACHED, now, reason=rung.reason))
+        else:
+            place = rung.channel.value, rung.address_id, rung.template
+            routed.append(RoutedRow(row.id, NoticeStatus.ROUTED, rung.at, *place))
+    if routed:
+        await tables.route(db, routed)
+    return len(routed)
+
+
+def reach_of(talk: TalkRow, templates: Mapping[str, frozenset[str]]) -> Reach:
+    """How a person with this conversation can be reached."""
+    chats = [
+        Chat(number, Channel(channel), reachable, number == talk.last_address_id)
+        for number, channel, reachable in talk.chats
+    ]
+    return Reach(chats, talk.heard_at, talk.paused, templates.get(talk.language, frozenset()))
+
+
+def check_code(notice_id: int) -> str:
+    """The short code that an official message carries, so that the bot can say whether it is genuine."""
+    digest = int.from_bytes(crypto.ring().index("notice", str(notice_id)), "big")
+    letters = []
+    for _ in range(CODE_LENGTH):
+        digest, at = divmod(digest, len(CODE_LETTERS))
+        letters.append(CODE_LETTERS[at])
+    return "".join(letters)
+
+
+async def genuine(person_id: int, code: str) -> str | None:
+    """The kind of the notice to this person that carries a code; None where none does."""
+    typed = "".join(code.split()).upper().replace("-", "").encode()
+    found = None
+    for notice in await Notice.filter(person_id=person_id).order_by("-id").limit(RECENT).only("id", "kind"):
+        if hmac.compare_digest(check_code(notice.id).encode(), typed):  # every one is compared, whichever it is
+            found = notice.kind
+    return found

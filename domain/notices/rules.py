@@ -1,0 +1,148 @@
+"""Which notices there are, and the ladder each climbs. Pure; limits from the channels' own rules (docs/notices.md)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import TypeAlias
+
+from domain.clock import WIB
+from models.enums import Channel
+
+WINDOW = timedelta(hours=24)  # WhatsApp takes free text so long after the person's last message
+SMS_HOURS = (time(8), time(20))  # local time; nobody is woken by the state
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of news. A smaller ``priority`` leaves first. ``sms``: worth a message that costs money.
+
+    ``always``: told to somebody who said STOP too, where the law or their money requires it. ``days``: after so many
+    the news is old and is not told any more.
+    """
+
+    priority: int
+    sms: bool = True
+    always: bool = False
+    days: int = 7
+
+
+KINDS: Mapping[str, Kind] = {
+    "selected": Kind(1, always=True, days=30),
+    "reserve_offered": Kind(1, always=True, days=7),
+    "payment_failed": Kind(2, always=True, days=30),
+    "deadline_1": Kind(2, always=True, days=1),
+    "deadline_3": Kind(3, always=True, days=2),
+    "deadline_7": Kind(3, always=True, days=4),
+    "deadline_14": Kind(3, always=True, days=7),
+    "lapsed": Kind(4, always=True, days=30),
+    "verification_needed": Kind(4, days=7),
+    "payment_sent": Kind(5, always=True, days=30),
+    "survey_open": Kind(6, sms=False, days=14),
+    "wave_open": Kind(7, sms=False, days=7),
+    "not_selected": Kind(8, sms=False, days=14),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat in which a person can be told things; ``last``: the one they used last."""
+
+    address_id: int
+    channel: Channel
+    reachable: bool
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """All that is known of how a person can be reached. ``heard_at`` is about their last chat."""
+
+    chats: Sequence[Chat]
+    heard_at: datetime | None
+    paused: bool
+    templates: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """Tell it here, from ``at`` on, by a ``template`` where nothing else may go. Address 0 is the person's number."""
+
+    channel: Channel
+    address_id: int
+    at: datetime
+    template: bool = False
+
+    @property
+    def name(self) -> str:
+        """As it stands among the rungs that were tried."""
+        return rung_name(self.channel, self.address_id, template=self.template)
+
+
+def rung_name(channel: Channel, address_id: int, *, template: bool = False) -> str:
+    """As a rung stands among those that were tried."""
+    return f"{channel.value}.{address_id}{'.template' * template}"
+
+
+@dataclass(frozen=True, slots=True)
+class NoRung:
+    """Nobody can be told, and why."""
+
+    reason: str
+
+
+def next_rung(kind: str, reach: Reach, tried: frozenset[str], now: datetime) -> Rung | NoRung:
+    """The next rung that was not tried: the chat used last, the other chats, then the phone number by SMS."""
+    rules = KINDS[kind]
+    if reach.paused and not rules.always:
+        return NoRung("stopped")
+    for chat in sorted(reach.chats, key=lambda chat: (not chat.last, chat.address_id)):
+        for rung in _at_chat(kind, chat, reach, now):
+            if rung.name not in tried:
+                return rung
+    if not rules.sms:
+        return NoRung("no chat left")
+    by_number = Rung(Channel.SMS, 0, sms_time(now))
+    return NoRung("all tried") if by_number.name in tried else by_number
+
+
+def _at_chat(kind: str, chat: Chat, reach: Reach, now: datetime) -> list[Rung]:
+    if not chat.reachable:
+        return []
+    free = Rung(chat.channel, chat.address_id, now)
+    if chat.channel != Channel.WHATSAPP:
+        return [free]
+    template = [Rung(chat.channel, chat.address_id, now, template=True)] if kind in reach.templates else []
+    return [free, *template] if chat.last and window_open(reach.heard_at, now) else template
+
+
+def window_open(heard_at: datetime | None, now: datetime) -> bool:
+    """Whether WhatsApp still takes free text; a minute early, for what waits in a queue."""
+    return heard_at is not None and now < heard_at + WINDOW - timedelta(minutes=1)
+
+
+def sms_time(now: datetime) -> datetime:
+    """Now, or the next moment at which an SMS may be sent."""
+    local = now.astimezone(WIB)
+    if SMS_HOURS[0] <= local.time() < SMS_HOURS[1]:
+        return now
+    day = local.date() if local.time() < SMS_HOURS[0] else local.date() + timedelta(days=1)
+    return datetime.combine(day, SMS_HOURS[0], WIB).astimezone(now.tzinfo)
+
+
+Params: TypeAlias = Mapping[str, object]
+
+# --- what fits into one SMS (GSM 03.38: what is not in these tables makes the whole message UCS-2)
+
+GSM7 = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
+    "abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+GSM7_EXTENDED = frozenset("\f^{}\\[~]|€")
+SMS_SEPTETS = 160
+
+
+def sms_septets(text: str) -> int | None:
+    """Length of a text in an SMS of one part; None where a letter is not of the GSM alphabet."""
+    if not set(text) <= GSM7 | GSM7_EXTENDED:
+        return None
+    return len(text) + sum(letter in GSM7_EXTENDED for letter in text)

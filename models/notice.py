@@ -1,0 +1,52 @@
+"""Notices: what a person has to be told whether they write or not. Written by models.notices in sets."""
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from models.enums import NoticeStatus
+
+
+class Notice(Model):
+    """One piece of news for one person: the same kind, subject and person are the same news.
+
+    ``channel`` and ``address_id`` name the rung of the ladder it stands on, ``tried`` those it has left (channel and
+    address, comma-separated); every rung that was sent is a row of the outbox with its reason. ``address_id`` 0 is the
+    person's number itself. ``params`` is sealed msgpack of what the words need.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    kind = fields.CharField(max_length=32)
+    subject_id = fields.BigIntField()
+    person_id = fields.BigIntField()
+    params = fields.BinaryField()
+    priority = fields.SmallIntField()
+    status = fields.CharField(max_length=16, default=NoticeStatus.NEW.value)
+    channel = fields.CharField(max_length=16, default="")
+    address_id = fields.BigIntField(default=0)
+    template = fields.BooleanField(default=False)
+    tried = fields.CharField(max_length=400, default="")
+    reason = fields.CharField(max_length=64, default="")
+    due_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField()
+    told_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "notice"
+        unique_together = (("kind", "subject_id", "person_id"),)
+        indexes = (
+            Index(fields=("status", "channel", "priority", "due_at")),
+            Index(fields=("person_id",)),
+        )
+
+
+class SenderState(Model):
+    """What all processes must know of one sender: until when it is paused, and when its next bulk message may leave."""
+
+    name = fields.CharField(primary_key=True, max_length=64)
+    paused_until = fields.DatetimeField(null=True)
+    next_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "sender_state"

@@ -1,0 +1,265 @@
+"""Notices in sets: hundreds of thousands are created, routed and told with a handful of statements a thousand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from models import crypto
+from models.enums import NoticeStatus
+from models.turns import TurnTables
+
+PARAMS_CONTEXT = b"notice.params"
+NEW, ROUTED, SENDING, TOLD = NoticeStatus.NEW, NoticeStatus.ROUTED, NoticeStatus.SENDING, NoticeStatus.TOLD
+
+
+@dataclass(slots=True)
+class NoticeRow:
+    """A notice as the ladder sees it; ``tried`` are names of rungs."""
+
+    id: int
+    kind: str
+    subject_id: int
+    person_id: int
+    params: dict[str, Any]
+    tried: frozenset[str]
+    channel: str = ""
+    address_id: int = 0
+    template: bool = False
+
+
+@dataclass(slots=True)
+class RoutedRow:
+    """Where a notice stands now: on a rung from ``due_at`` on, or nowhere and why."""
+
+    id: int
+    status: NoticeStatus
+    due_at: datetime
+    channel: str = ""
+    address_id: int = 0
+    template: bool = False
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class TalkRow:
+    """A person's conversation, for telling them something; ``chats`` are (address, channel, reachable)."""
+
+    id: int
+    language: str
+    step: str
+    version: int
+    paused: bool
+    last_address_id: int | None
+    heard_at: datetime | None
+    chats: list[tuple[int, str, bool]]
+
+
+_NOTICE = "id, kind, subject_id, person_id, params, tried, channel, address_id, template"
+
+
+class NoticeTables(TurnTables):
+    """The statements, in the dialect of the connection."""
+
+    def _list(self, first: int, kind: str) -> str:
+        """The rows of a JSON list (SQLite) or an array (PostgreSQL) that is one parameter."""
+        return f"SELECT unnest(${first}::{kind}[])" if self._postgres else f"SELECT value FROM json_each(?{first})"  # noqa: S608
+
+    def _values(self, values: Sequence[int]) -> Any:
+        return list(values) if self._postgres else msgspec.json.encode(list(values)).decode()
+
+    async def create(  # noqa: PLR0913, PLR0917 - a notice is about all of this
+        self,
+        db: BaseDBAsyncClient,
+        kind: str,
+        subject_id: int,
+        person_ids: Sequence[int],
+        params: Mapping[str, Any],
+        priority: int,
+        due_at: datetime,
+        expires_at: datetime,
+        now: datetime,
+    ) -> int:
+        """New notices for those of these people who have none of this kind and subject; gives how many are new."""
+        people = "unnest($10::bigint[]) AS p(value)" if self._postgres else "json_each(?10) AS p"
+        mark = self._mark
+        where = "" if self._postgres else " WHERE true"
+        count, _ = await db.execute_query(
+            "INSERT INTO notice (kind, subject_id, person_id, params, priority, status, channel, address_id, template, "  # noqa: S608
+            "tried, reason, due_at, expires_at, created_at) "
+            f"SELECT {mark}1, {mark}2, p.value, {mark}3, {mark}4, {mark}5, '', 0, {mark}6, '', '', {mark}7, {mark}8, "
+            f"{mark}9 FROM {people}{where} ON CONFLICT DO NOTHING",
+            [
+                kind,
+                subject_id,
+                crypto.ring().seal(msgspec.msgpack.encode(dict(params)), PARAMS_CONTEXT),
+                priority,
+                NEW.value,
+                False,
+                self.moment(due_at),
+                self.moment(expires_at),
+                self.moment(now),
+                self._values(person_ids),
+            ],
+        )
+        return int(count)
+
+    async def unrouted(self, db: BaseDBAsyncClient, now: datetime, limit: int) -> list[NoticeRow]:
+        """Notices that stand on no rung yet, the most urgent first. Locked until the transaction ends."""
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            f"SELECT {_NOTICE} FROM notice WHERE status = '{NEW}' AND channel = '' AND due_at <= {mark}1 "  # noqa: S608
+            f"ORDER BY priority, due_at, id LIMIT {mark}2" + (" FOR UPDATE SKIP LOCKED" if self._postgres else ""),
+            [self.moment(now), limit],
+        )
+        return [_notice(row) for row in rows]
+
+    async def expired(self, db: BaseDBAsyncClient, notice_ids: Sequence[int], now: datetime) -> list[int]:
+        """Those of these notices that are too old to be told."""
+        rows = await db.execute_query_dict(
+            f"SELECT id FROM notice WHERE expires_at < {self._mark}2 "  # noqa: S608
+            f"AND id IN ({self._list(1, 'bigint')})",
+            [self._values(notice_ids), self.moment(now)],
+        )
+        return [row["id"] for row in rows]
+
+    async def talks(self, db: BaseDBAsyncClient, person_ids: Sequence[int]) -> dict[int, TalkRow]:
+        """The conversation of each of these people that they used last, with its chats."""
+        people = self._list(1, "bigint")
+        rows = await db.execute_query_dict(
+            "SELECT c.person_id, c.id, c.language, c.step, c.version, c.paused, c.last_address_id, c.heard_at, "  # noqa: S608
+            "a.id AS address_id, a.channel, a.reachable FROM conversation c "
+            f"LEFT JOIN address a ON a.conversation_id = c.id WHERE c.person_id IN ({people}) "
+            "ORDER BY c.updated_at, a.id",
+            [self._values(person_ids)],
+        )
+        talks: dict[int, TalkRow] = {}
+        for row in rows:
+            talk = talks.get(row["person_id"])
+            if talk is None or talk.id != row["id"]:
+                talk = talks[row["person_id"]] = TalkRow(
+                    id=row["id"],
+                    language=row["language"],
+                    step=row["step"],
+                    version=row["version"],
+                    paused=bool(row["paused"]),
+                    last_address_id=row["last_address_id"],
+                    heard_at=_when(row["heard_at"]),
+                    chats=[],
+                )
+            if row["address_id"] is not None:
+                talk.chats.append((row["address_id"], row["channel"], bool(row["reachable"])))
+        return talks
+
+    async def route(self, db: BaseDBAsyncClient, rows: Sequence[RoutedRow]) -> None:
+        """Write down where notices stand."""
+        mark = self._mark
+        await db.execute_many(
+            f"UPDATE notice SET status = {mark}2, channel = {mark}3, address_id = {mark}4, template = {mark}5, "  # noqa: S608
+            f"reason = {mark}6, due_at = {mark}7 WHERE id = {mark}1",
+            [
+                [
+                    row.id,
+                    row.status.value,
+                    row.channel,
+                    row.address_id,
+                    row.template,
+                    row.reason,
+                    self.moment(row.due_at),
+                ]
+                for row in rows
+            ],
+        )
+
+    async def claim_due(self, db: BaseDBAsyncClient, channel: str, now: datetime, limit: int) -> list[NoticeRow]:
+        """Take notices of one channel that are due, the most urgent first; they are this transaction's."""
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            f"UPDATE notice SET status = '{SENDING}' WHERE id IN "  # noqa: S608
+            f"(SELECT id FROM notice WHERE status = '{ROUTED}' AND channel = {mark}1 AND due_at <= {mark}2 "
+            f"ORDER BY priority, due_at, id LIMIT {mark}3"
+            + (" FOR UPDATE SKIP LOCKED" if self._postgres else "")
+            + f") RETURNING {_NOTICE}",
+            [channel, self.moment(now), limit],
+        )
+        return sorted((_notice(row) for row in rows), key=lambda row: row.id)
+
+    async def phones(self, db: BaseDBAsyncClient, person_ids: Sequence[int]) -> dict[int, str]:
+        """The numbers of these people, in international form."""
+        rows = await db.execute_query_dict(
+            f"SELECT id, phone FROM person WHERE id IN ({self._list(1, 'bigint')})",  # noqa: S608
+            [self._values(person_ids)],
+        )
+        return {row["id"]: crypto.ring().open(bytes(row["phone"]), b"person.phone").decode() for row in rows}
+
+    async def told(self, db: BaseDBAsyncClient, notice_ids: Sequence[int], now: datetime) -> None:
+        """These were taken by a platform."""
+        mark = self._mark
+        await db.execute_query(
+            f"UPDATE notice SET status = '{TOLD}', told_at = {mark}2, reason = '' "  # noqa: S608
+            f"WHERE status = '{SENDING}' AND id IN ({self._list(1, 'bigint')})",
+            [self._values(notice_ids), self.moment(now)],
+        )
+
+    async def fell(self, db: BaseDBAsyncClient, rows: Sequence[tuple[int, str, str]], now: datetime) -> None:
+        """The rungs (notice, rung, reason) failed: these notices have to be routed anew."""
+        mark, moment = self._mark, self.moment(now)
+        await db.execute_many(
+            f"UPDATE notice SET status = '{NEW}', channel = '', told_at = NULL, "  # noqa: S608
+            f"reason = {mark}3, due_at = {mark}4, tried = tried || ',' || {mark}2 "
+            f"WHERE id = {mark}1 AND status IN ('{SENDING}', '{TOLD}')",
+            [[number, rung, reason, moment] for number, rung, reason in rows],
+        )
+
+    async def grant(
+        self, db: BaseDBAsyncClient, sender: str, now: datetime, every: timedelta, count: int, used: int
+    ) -> datetime | None:
+        """Book the next ``count`` places of a sender's pace, after ``used`` ones that went to replies.
+
+        Gives the time of the first place; None while the sender is paused. The row is the pace of all processes.
+        """
+        rows = await db.execute_query_dict(
+            f"SELECT paused_until, next_at FROM sender_state WHERE name = {self._mark}1"  # noqa: S608
+            + (" FOR UPDATE" if self._postgres else ""),
+            [sender],
+        )
+        paused = _when(rows[0]["paused_until"]) if rows else None
+        if paused is not None and paused > now:
+            return None
+        free = max(_when(rows[0]["next_at"]) or now, now) if rows else now
+        start = free + used * every
+        await self._put(db, sender, "next_at", start + count * every)
+        return start
+
+    async def pause(self, db: BaseDBAsyncClient, sender: str, until: datetime) -> None:
+        """Let a sender rest in every process."""
+        await self._put(db, sender, "paused_until", until)
+
+    async def paused(self, db: BaseDBAsyncClient) -> dict[str, datetime]:
+        """Until when senders rest."""
+        rows = await db.execute_query_dict("SELECT name, paused_until FROM sender_state WHERE paused_until IS NOT NULL")
+        return {row["name"]: until for row in rows if (until := _when(row["paused_until"]))}
+
+    async def _put(self, db: BaseDBAsyncClient, sender: str, column: str, moment: datetime) -> None:
+        mark = self._mark
+        await db.execute_query(
+            f"INSERT INTO sender_state (name, {column}) VALUES ({mark}1, {mark}2) "  # noqa: S608
+            f"ON CONFLICT (name) DO UPDATE SET {column} = excluded.{column}",
+            [sender, self.moment(moment)],
+        )
+
+
+def _when(value: Any) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value)
+
+
+def _notice(row: dict[str, Any]) -> NoticeRow:
+    row["params"] = msgspec.msgpack.decode(crypto.ring().open(bytes(row["params"]), PARAMS_CONTEXT))
+    row["tried"] = frozenset(name for name in row["tried"].split(",") if name)
+    row["template"] = bool(row["template"])
+    return NoticeRow(**row)
