@@ -18,15 +18,20 @@ from bot import web as webserver
 from bot.channel import Desk, LocalSender, Sender
 from bot.channels import browser
 from bot.channels.mail import MailSender
+from bot.channels.sms import SmsSender
 from bot.channels.telegram import TelegramChannel
+from bot.channels.whatsapp import WhatsAppSender
 from bot.delivery import Delivery
 from bot.gateways.civil_registry import CsvRegistry, HttpRegistry
 from bot.gateways.faces.chosen import chosen
 from bot.gateways.faces.search import FaceIndexProcess
 from bot.gateways.kyc import PartnerKeys
 from bot.gateways.media import MediaFolder
+from bot.gateways.twilio import Twilio
+from bot.notices import Notices
 from bot.partners import KycDesk
-from bot.photos import Fetch, Photos
+from bot.photos import Photos, Remote
+from bot.reports import TwilioDesk
 from bot.settings import Settings
 from bot.verifications import Verifications
 from domain import clock, regions
@@ -63,14 +68,17 @@ class App:
         self.settings, self.db, self.programme, self._senders = settings, db, programme, senders
         self.engine = Engine(db, programme, clock.now, self._wake)
         self.delivery = Delivery(db, senders, clock.now)
+        self.notices = Notices(db, self.delivery, _pace(settings, senders), dict, clock.now)
+        self.delivery.on_settled = self.notices.settled
 
     def _wake(self) -> None:
         self.photos.work.wake()
         self.verifications.work.wake()
+        self.notices.wake()
 
     def workers(self) -> tuple[Runs, ...]:
         """Everything that runs for as long as the process does."""
-        return self.engine, self.delivery, self.photos.work, self.verifications.work
+        return self.engine, self.delivery, self.notices, self.photos.work, self.verifications.work
 
     async def receive(self, inbound: Inbound) -> TurnResult:
         """Take a message and deliver the replies: what every channel calls."""
@@ -113,7 +121,7 @@ class App:
 async def running(
     settings: Settings,
     senders: dict[Channel, Sender] | None = None,
-    fetchers: dict[Channel, Fetch] | None = None,
+    remotes: dict[Channel, Remote] | None = None,
 ) -> AsyncIterator[App]:
     """An app with its engine, delivery and tasks at work; everything is ended and closed on the way out."""
     crypto.use(settings.keyring())
@@ -134,7 +142,7 @@ async def running(
         db = await stack.enter_async_context(database(settings.database_url))
         app = App(settings, db, programme, senders)
         app.photos = Photos(
-            faces, cards, MediaFolder(settings.media_dir), programme, clock.now, fetchers or {}, app.receive
+            faces, cards, MediaFolder(settings.media_dir), programme, clock.now, remotes or {}, app.receive
         )
         app.verifications = Verifications(db, registry, index, programme, clock.now, app.receive)
         group = await stack.enter_async_context(asyncio.TaskGroup())
@@ -144,6 +152,16 @@ async def running(
         finally:
             for task in work:
                 task.cancel()
+
+
+def _pace(settings: Settings, senders: dict[Channel, Sender]) -> dict[Channel, float]:
+    """Messages a second of each channel that notices may take."""
+    pace = {
+        Channel.TELEGRAM: settings.telegram_pace,
+        Channel.WHATSAPP: settings.whatsapp_pace,
+        Channel.SMS: settings.sms_pace,
+    }
+    return {channel: rate for channel, rate in pace.items() if channel in senders}
 
 
 def _programme(settings: Settings) -> Programme:
@@ -174,13 +192,19 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(name, stop.set)
     telegram = _telegram(settings)
     senders: dict[Channel, Sender] = {Channel.TELEGRAM: telegram} if telegram else {}
-    fetchers: dict[Channel, Fetch] = {Channel.TELEGRAM: telegram.fetch} if telegram else {}
-    async with running(settings, senders, fetchers) as app:
+    remotes = {Channel.TELEGRAM: Remote(telegram.fetch)} if telegram else {}
+    twilio = _twilio(settings)
+    if twilio:
+        senders |= _twilio_senders(settings, twilio)
+        remotes[Channel.WHATSAPP] = Remote(twilio.fetch, twilio.forget)
+    async with running(settings, senders, remotes) as app:
         site = webserver.application()
         browser.BrowserChat(app.desk()).add_routes(site)
         KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
         if telegram:
             site.router.add_post("/webhooks/telegram", webserver.guarded(telegram.webhook(app.receive)))
+        if twilio:
+            TwilioDesk(twilio, app.receive, app.delivery.report).add_routes(site)
         runner = web.AppRunner(
             site, access_log=None, handle_signals=False, shutdown_timeout=3, logger=webserver.quiet_logger()
         )
@@ -204,6 +228,8 @@ async def serve(settings: Settings) -> None:
             await runner.cleanup()
             if telegram:
                 await telegram.close()
+            if twilio:
+                await twilio.close()
 
 
 async def _updates(telegram: TelegramChannel, app: App) -> None:
@@ -232,6 +258,28 @@ async def register_webhook(settings: Settings) -> None:
         await telegram.set_webhook(settings.public_url)
     finally:
         await telegram.close()
+
+
+def _twilio(settings: Settings) -> Twilio | None:
+    token = settings.twilio_auth_token.get_secret_value()
+    if not settings.twilio_account_sid and not token:
+        return None
+    if not (settings.twilio_account_sid and token and settings.public_url):
+        raise ValueError(
+            "Twilio needs GELOMBANG_TWILIO_ACCOUNT_SID, GELOMBANG_TWILIO_AUTH_TOKEN and GELOMBANG_PUBLIC_URL"
+        )
+    return Twilio(
+        settings.twilio_account_sid, token, settings.public_url, settings.twilio_api_url, settings.twilio_content_url
+    )
+
+
+def _twilio_senders(settings: Settings, account: Twilio) -> dict[Channel, Sender]:
+    senders: dict[Channel, Sender] = {}
+    if settings.twilio_whatsapp_from:
+        senders[Channel.WHATSAPP] = WhatsAppSender(account, settings.twilio_whatsapp_from, {})
+    if settings.twilio_sms_from or settings.twilio_messaging_service_sid:
+        senders[Channel.SMS] = SmsSender(account, settings.twilio_sms_from, settings.twilio_messaging_service_sid)
+    return senders
 
 
 def _telegram(settings: Settings) -> TelegramChannel | None:

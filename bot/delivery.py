@@ -16,6 +16,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
 from bot.channel import Ask, GiveUp, Retry, Sender, SendError, Sent, Tracing, Trouble, what_next
+from bot.tasks import unless_cancelled
 from handlers.engine import LEASE, Outgoing, outgoing
 from models.enums import Channel, OutboxStatus
 from models.notices import NoticeTables
@@ -37,18 +38,15 @@ UNREACHABLE = frozenset({Trouble.UNREACHABLE, Trouble.INVALID_NUMBER, Trouble.OP
 class Settled:
     """What came of a message: ``error`` where it failed, ``provider_id`` where the platform took it."""
 
-    id: int
-    channel: str
-    address_id: int
-    notice_id: int | None
+    row: OutboxRow
     status: OutboxStatus
     provider_id: str | None = None
     error: SendError | None = None
 
     @property
-    def row(self) -> tuple[int, str, str | None, str | None]:
+    def columns(self) -> tuple[int, str, str | None, str | None]:
         """As models.turns takes it."""
-        return self.id, self.status.value, self.provider_id, self.error.code[:64] if self.error else None
+        return self.row.id, self.status.value, self.provider_id, self.error.code[:64] if self.error else None
 
 
 OnSettled = Callable[[BaseDBAsyncClient, Sequence[Settled]], Awaitable[None]]
@@ -206,6 +204,7 @@ class Delivery:
                         at = loop.time() + (until - now).total_seconds()
                         self._paused_until[channel] = max(at, self._paused_until.get(channel, 0.0))
             except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+                unless_cancelled()
                 log.warning("pauses not read: %s", type(error).__name__)
             await asyncio.sleep(PAUSES_SECONDS)
 
@@ -231,8 +230,7 @@ class Delivery:
                 if error.trouble in UNREACHABLE and row.address_id:
                     await self._tables.set_reachable(db, row.address_id, reachable=False)
             if row.notice_id and self.on_settled:
-                outcome = Settled(row.id, row.channel, row.address_id, row.notice_id, status, provider_id, error)
-                await self.on_settled(db, [outcome])
+                await self.on_settled(db, [Settled(row, status, provider_id, error)])
 
     async def _reconcile(self) -> bool:
         """Ask platforms about messages of which nobody knows whether they went out; whether there were any."""
@@ -263,8 +261,7 @@ class Delivery:
     def _settle(
         self, row: OutboxRow, status: OutboxStatus, provider_id: str | None = None, error: SendError | None = None
     ) -> None:
-        outcome = Settled(row.id, row.channel, row.address_id, row.notice_id, status, provider_id, error)
-        self._settled.append(outcome)
+        self._settled.append(Settled(row, status, provider_id, error))
         self._flush.set()
 
     async def _write_back(self) -> None:
@@ -279,8 +276,8 @@ class Delivery:
         if not settled:
             return
         try:
-            notices = [each for each in settled if each.notice_id and each.status != OutboxStatus.UNKNOWN]
-            rows = [each.row for each in settled]
+            notices = [each for each in settled if each.row.notice_id and each.status != OutboxStatus.UNKNOWN]
+            rows = [each.columns for each in settled]
             if notices and self.on_settled:
                 async with in_transaction() as db:
                     await self._tables.settle(db, rows, self._clock(), ASK_AFTER)
@@ -305,5 +302,6 @@ class Delivery:
                 if await self._reconcile():
                     continue
             except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+                unless_cancelled()
                 log.warning("sweep failed: %s", type(error).__name__)
             await asyncio.sleep(SWEEP_SECONDS)

@@ -15,12 +15,13 @@ import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
-from bot.channel import Trouble
+from bot.channel import SendError, Trouble
 from bot.delivery import Delivery, Settled
+from bot.tasks import unless_cancelled
 from domain.notices.actions import check_code, route
-from domain.notices.rules import rung_name
+from domain.notices.rules import rung_name, soft_name, words_key
 from handlers.conversation import Say
-from handlers.engine import LEASE, PULLED, Body, Outgoing
+from handlers.engine import LEASE, PULLED, Body, Outgoing, outgoing
 from models.enums import Channel, OutboxStatus
 from models.notices import NoticeRow, NoticeTables, TalkRow
 from models.turns import OutboxRow
@@ -73,6 +74,7 @@ class Notices:
                 if await work():
                     continue
             except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+                unless_cancelled()
                 log.warning("notices: %s: %s", name, type(error).__name__)
             try:
                 await asyncio.wait_for(event.wait(), IDLE_SECONDS)
@@ -130,8 +132,12 @@ class Notices:
     async def settled(self, db: BaseDBAsyncClient, outcomes: Sequence[Settled]) -> None:
         """What came of rungs, in the transaction that writes it down."""
         now = self._clock()
-        told = [each.notice_id for each in outcomes if each.notice_id and each.error is None]
-        fell = [(each.notice_id, _left(each), each.error.code) for each in outcomes if each.notice_id and each.error]
+        told, fell = [], []
+        for outcome in outcomes:
+            if (number := outcome.row.notice_id) and outcome.error is None:
+                told.append(number)
+            elif number and outcome.error is not None:
+                fell.append((number, _left(outcome.row, outcome.error), outcome.error.code[:64]))
         if told:
             await self._tables.told(db, told, now)
         if fell:
@@ -142,7 +148,7 @@ class Notices:
 def _message(
     channel: Channel, row: NoticeRow, position: int, talk: TalkRow, phone: str, templates: Templates
 ) -> Outgoing:
-    key = f"notice.{row.kind}" + ("_sms" if channel == Channel.SMS else "")
+    key = words_key(row.kind, channel)
     template = templates.get(talk.language, {}).get(row.kind, "") if row.template else ""
     body = Body(Say(key, {**row.params, "check_code": check_code(row.id)}), phone, template)
     return Outgoing(
@@ -164,11 +170,13 @@ def _message(
     )
 
 
-def _left(outcome: Settled) -> str:
+def _left(row: OutboxRow, error: SendError) -> str:
     """The names of the rungs that a failure rules out: all of a chat unless only free text was refused."""
-    assert outcome.error is not None
-    channel = Channel(outcome.channel)
-    free = rung_name(channel, outcome.address_id)
-    if channel != Channel.WHATSAPP or outcome.error.trouble == Trouble.OUTSIDE_WINDOW:
+    channel = Channel(row.channel)
+    free, template = (rung_name(channel, row.address_id, template=each) for each in (False, True))
+    if channel == Channel.SMS and error.trouble == Trouble.FAULT:
+        return soft_name(free)
+    if channel != Channel.WHATSAPP:
         return free
-    return f"{free},{rung_name(channel, outcome.address_id, template=True)}"
+    free_text = not outgoing(row).body.template
+    return free if free_text and error.trouble == Trouble.OUTSIDE_WINDOW else f"{free},{template}"

@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -32,6 +33,14 @@ Fetch = Callable[[str], Awaitable[bytes]]
 """Bytes of a photo by its platform's file id; raises PhotoError where it is not to be had, OSError for trouble."""
 
 
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Photos that a platform still holds; ``forget`` deletes one where it would stay (OSError for trouble)."""
+
+    fetch: Fetch
+    forget: Callable[[str], Awaitable[None]] | None = None
+
+
 class Photos:
     """Taking photos in: look at them in the photo process, keep them encrypted, and do the slow work on them."""
 
@@ -42,7 +51,7 @@ class Photos:
         media: Media,
         programme: Programme,
         clock: Callable[[], datetime],
-        fetchers: Mapping[Channel, Fetch],
+        remotes: Mapping[Channel, Remote],
         receive: Receive,
     ) -> None:
         self._faces = faces
@@ -50,7 +59,7 @@ class Photos:
         self._media = media
         self._programme = programme
         self._clock = clock
-        self._fetchers = fetchers
+        self._remotes = remotes
         self._receive = receive
         self.work = Work("photos", lambda: photos.claim_photo_task(clock()), self._do)
 
@@ -134,6 +143,12 @@ class Photos:
         if task.photo_id is not None:
             return Photo(task.photo_id, await photos.photo_facts(task.photo_id))
         assert task.remote is not None
-        photo = await self.keep(await self._fetchers[Channel(task.channel)](task.remote))
+        remote = self._remotes[Channel(task.channel)]
+        photo = await self.keep(await remote.fetch(task.remote))
         await photos.photo_arrived(task, photo.id)
+        if remote.forget is not None:
+            try:
+                await remote.forget(task.remote)
+            except (OSError, TimeoutError, PhotoError) as error:
+                log.warning("a photo stays at its platform: %s", type(error).__name__)
         return photo

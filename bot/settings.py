@@ -48,6 +48,16 @@ class Settings(BaseSettings):
         SecretStr("")
     )
     telegram_reply_in_webhook: bool = False
+    telegram_pace: float = Field(30.0, gt=0)
+    twilio_account_sid: str = ""
+    twilio_auth_token: SecretStr = SecretStr("")
+    twilio_api_url: str = "https://api.twilio.com"
+    twilio_content_url: str = "https://content.twilio.com"
+    twilio_whatsapp_from: str = ""
+    twilio_sms_from: str = ""
+    twilio_messaging_service_sid: str = ""
+    whatsapp_pace: float = Field(80.0, gt=0)
+    sms_pace: float = Field(10.0, gt=0)
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = "Gelombang <noreply@localhost>"
     registry_url: str = ""

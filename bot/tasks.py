@@ -13,6 +13,12 @@ SIDE_BY_SIDE = 4
 Task = TypeVar("Task")
 
 
+def unless_cancelled() -> None:
+    """In a loop that outlives errors: end it where it was cancelled, which a driver may have reported as an error."""
+    if (task := asyncio.current_task()) is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Work(Generic[Task]):
     """Doing what ``claim`` gives, a few at a time. ``do`` answers for its own errors: what it raises is only logged."""
 
@@ -47,6 +53,7 @@ class Work(Generic[Task]):
         try:
             return await self._claim()
         except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+            unless_cancelled()
             log.warning("%s: nothing claimed: %s", self._name, type(error).__name__)
             return None
 

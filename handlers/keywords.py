@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from domain.errors import DomainError
+from domain.notices.actions import genuine
 from domain.staff.actions import open_help_request
 from handlers import i18n
 from handlers.conversation import Act, Choice, Draft, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
@@ -38,6 +39,7 @@ AFFIRMATIVE = frozenset(["ya", "y", "iya", "yes", "ok", "oke", "okay", "setuju",
 AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join", "!restart_yes"})
 NEGATIONS = frozenset(["tidak", "belum", "bukan", "never", "no", "not"])
 FILLERS = frozenset(["saya", "sudah", "tamat", "lulus", "lulusan", "punya", "i", "am", "have"])
+_CHECK = re.compile(r"(?:asli|genuine) ([a-z0-9 ]{6,12})")
 _NOT_WORD = re.compile(r"[^\w\s]+")
 
 
@@ -56,7 +58,8 @@ def keyword(turn: Turn) -> str | None:
     typed = turn.inbound.text.strip()
     if typed.startswith("/"):
         typed = (typed[1:].partition("@")[0].split() or [""])[0]
-    return KEYWORDS.get(normal(typed))
+    words = normal(typed)
+    return "genuine" if _CHECK.fullmatch(words) else KEYWORDS.get(words)
 
 
 def match_choice(typed: str, choices: tuple[Choice, ...], language: str, *, parts: bool = True) -> str | None:
@@ -170,6 +173,27 @@ def _person(turn: Turn, flow: Flow, step: Step) -> Outcome:
     return Act(action)
 
 
+def _other_person(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    async def action() -> Stay:
+        await open_help_request(turn.conversation_id, "assisted", turn.now)
+        return Stay((Say("registration.other_person", choices=(_resume("help.resume"),)),))
+
+    return Act(action)
+
+
+def _genuine(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    found = _CHECK.fullmatch(normal(turn.inbound.text or ""))
+    code = found[1] if found else ""
+
+    async def action() -> Stay:
+        kind = await genuine(turn.person_id, code) if turn.person_id is not None else None
+        if kind is None:
+            return Stay((Say("notice.not_genuine", choices=(Choice("!person", "help.person"),)),))
+        return Stay((Say("notice.genuine", {"kind_label": f"notice.name_{kind}"}),))
+
+    return Act(action)
+
+
 def _privacy(turn: Turn, flow: Flow, step: Step) -> Outcome:
     return Stay((Say("privacy.notice", choices=(_resume("help.resume"),)),))
 
@@ -188,6 +212,8 @@ _HANDLERS: dict[str, Callable[[Turn, Flow, Step], Outcome]] = {
     "start": _start,
     "person": _person,
     "privacy": _privacy,
+    "other_person": _other_person,
+    "genuine": _genuine,
 }
 
 

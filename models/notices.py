@@ -25,7 +25,7 @@ class NoticeRow:
     subject_id: int
     person_id: int
     params: dict[str, Any]
-    tried: frozenset[str]
+    tried: tuple[str, ...]
     channel: str = ""
     address_id: int = 0
     template: bool = False
@@ -87,11 +87,16 @@ class NoticeTables(TurnTables):
         people = "unnest($10::bigint[]) AS p(value)" if self._postgres else "json_each(?10) AS p"
         mark = self._mark
         where = "" if self._postgres else " WHERE true"
-        count, _ = await db.execute_query(
+        insert = (
             "INSERT INTO notice (kind, subject_id, person_id, params, priority, status, channel, address_id, template, "  # noqa: S608
             "tried, reason, due_at, expires_at, created_at) "
             f"SELECT {mark}1, {mark}2, p.value, {mark}3, {mark}4, {mark}5, '', 0, {mark}6, '', '', {mark}7, {mark}8, "
-            f"{mark}9 FROM {people}{where} ON CONFLICT DO NOTHING",
+            f"{mark}9 FROM {people}{where} ON CONFLICT DO NOTHING"
+        )
+        if self._postgres:
+            insert = f"WITH new AS ({insert} RETURNING 1) SELECT count(*) AS new FROM new"  # noqa: S608
+        count, rows = await db.execute_query(
+            insert,
             [
                 kind,
                 subject_id,
@@ -105,7 +110,7 @@ class NoticeTables(TurnTables):
                 self._values(person_ids),
             ],
         )
-        return int(count)
+        return int(rows[0]["new"] if self._postgres else count)
 
     async def unrouted(self, db: BaseDBAsyncClient, now: datetime, limit: int) -> list[NoticeRow]:
         """Notices that stand on no rung yet, the most urgent first. Locked until the transaction ends."""
@@ -260,6 +265,6 @@ def _when(value: Any) -> datetime | None:
 
 def _notice(row: dict[str, Any]) -> NoticeRow:
     row["params"] = msgspec.msgpack.decode(crypto.ring().open(bytes(row["params"]), PARAMS_CONTEXT))
-    row["tried"] = frozenset(name for name in row["tried"].split(",") if name)
+    row["tried"] = tuple(name for name in row["tried"].split(",") if name)
     row["template"] = bool(row["template"])
     return NoticeRow(**row)

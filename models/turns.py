@@ -391,7 +391,8 @@ class TurnTables:
             + f") RETURNING {_OUTBOX}, sent_at",
             [self.moment(now + lease), self.moment(now), limit],
         )
-        return [(_outbox(row), _when(row.pop("sent_at"))) for row in rows]
+        times = [_when(row.pop("sent_at")) for row in rows]
+        return [(_outbox(row), tried) for row, tried in zip(rows, times, strict=True)]
 
     async def send_again(self, db: BaseDBAsyncClient, row_id: int) -> None:
         """A message that the provider does not have: the sweep takes it up."""

@@ -47,7 +47,7 @@ ERRORS: Mapping[int, Trouble] = {
 PAUSE_SECONDS = {20429: 2.0, 30001: 30.0, 63018: 30.0}
 REFUSED = frozenset(range(400, 500)) - {408, 429}
 
-Take = Callable[[dict[str, str]], Awaitable[web.StreamResponse]]
+Take = Callable[[web.Request, dict[str, str]], Awaitable[web.StreamResponse]]
 
 
 def error_of(code: int, status: int = 400) -> SendError:
@@ -72,6 +72,7 @@ class Twilio:
             "https://content.twilio.com": content_url.rstrip("/"),
         }
         self._api_url = api_url.rstrip("/")
+        self._auth = {"Authorization": aiohttp.encode_basic_auth(account_sid, auth_token)}
         self._loading = asyncio.Lock()
         self._client: Any = None
         self._http: Any = None
@@ -81,7 +82,7 @@ class Twilio:
         async with self._loading:
             if self._client is None:
                 make = await asyncio.to_thread(_import_client)
-                self._http = make(self._hosts)
+                self._http = make(self._hosts, self._auth)
                 from twilio.rest import Client  # noqa: PLC0415 - loaded by now
 
                 self._client = Client(self.account_sid, self._token, http_client=self._http)
@@ -147,9 +148,11 @@ class Twilio:
 
     async def fetch(self, url: str) -> bytes:
         """The bytes of a photo; raises PhotoError where Twilio has it no more."""
-        auth = aiohttp.BasicAuth(self.account_sid, self._token)
         timeout = aiohttp.ClientTimeout(total=2 * CALL_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(self._media(url), auth=auth) as answer:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as http,
+            http.get(self._media(url), headers=self._auth) as answer,
+        ):
             if answer.status in REFUSED:
                 raise PhotoError("photo.unavailable")
             if answer.status != 200:
@@ -163,9 +166,11 @@ class Twilio:
 
     async def forget(self, url: str) -> None:
         """Delete a photo at Twilio, where it would stay for ever; raises OSError where that failed."""
-        auth = aiohttp.BasicAuth(self.account_sid, self._token)
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as http, http.delete(self._media(url), auth=auth) as answer:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as http,
+            http.delete(self._media(url), headers=self._auth) as answer,
+        ):
             if answer.status not in {200, 204, 404}:
                 raise OSError(f"status {answer.status}")
 
@@ -185,7 +190,7 @@ class Twilio:
             url = self.public_url + request.raw_path
             if not self.public_url or not _signed(self._token, url, form, request.headers.get(SIGNATURE, "")):
                 return web.Response(status=403)
-            return await take(form)
+            return await take(request, form)
 
         return handle
 
@@ -196,7 +201,7 @@ def _signed(token: str, url: str, form: dict[str, str], signature: str) -> bool:
     return bool(signature.isascii() and RequestValidator(token).validate(url, form, signature))
 
 
-def _import_client() -> Callable[[Mapping[str, str]], Any]:
+def _import_client() -> Callable[[Mapping[str, str], Mapping[str, str]], Any]:
     """The library's HTTP client, ready to be made in the event loop's thread."""
     import twilio.rest  # noqa: F401, PLC0415 - slow: only where Twilio is called
     from twilio.http.async_http_client import AsyncTwilioHttpClient  # noqa: PLC0415
@@ -205,16 +210,27 @@ def _import_client() -> Callable[[Mapping[str, str]], Any]:
     silent.disabled = True
 
     class Http(AsyncTwilioHttpClient):  # type: ignore[misc]
-        """The same with other hosts, for trying out."""
+        """The same with other hosts, for trying out, and with a header in place of aiohttp's deprecated BasicAuth."""
 
-        def __init__(self, hosts: Mapping[str, str]) -> None:
+        def __init__(self, hosts: Mapping[str, str], auth: Mapping[str, str]) -> None:
             super().__init__(timeout=CALL_SECONDS, logger=silent)
-            self._hosts = hosts
+            self._hosts, self._auth = hosts, auth
 
-        async def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        async def request(  # noqa: PLR0913, PLR0917 - as the library calls it
+            self,
+            method: str,
+            url: str,
+            params: dict[str, object] | None = None,
+            data: dict[str, object] | None = None,
+            headers: dict[str, str] | None = None,
+            auth: tuple[str, str] | None = None,
+            timeout: float | None = None,  # noqa: ASYNC109
+            allow_redirects: bool = False,  # noqa: FBT001, FBT002
+        ) -> Any:
             for host, stand_in in self._hosts.items():
                 if url.startswith(host):
                     url = stand_in + url.removeprefix(host)
-            return await super().request(method, url, *args, **kwargs)
+            sent = {**(headers or {}), **self._auth}
+            return await super().request(method, url, params, data, sent, None, CALL_SECONDS, allow_redirects)
 
     return Http

@@ -34,6 +34,8 @@ async def announce(
     In transactions of its own where there are many people: announcing again after a crash adds who is missing.
     """
     rules, due = KINDS[kind], due_at or now
+    if set(params or {}) != set(rules.params):
+        raise ValueError(f"notice {kind} takes {', '.join(rules.params) or 'no parameters'}")
     expires = due + timedelta(days=rules.days)
     tables, new = NoticeTables(db), 0
     for start in range(0, len(person_ids), CHUNK):

@@ -9,6 +9,8 @@ from domain.clock import WIB
 from models.enums import Channel
 
 WINDOW = timedelta(hours=24)  # WhatsApp takes free text so long after the person's last message
+SOFT_TRIES = 3  # of one SMS that did not arrive for a reason that may pass
+SOFT_WAIT = timedelta(hours=1)  # then four times as long
 SMS_HOURS = (time(8), time(20))  # local time; nobody is woken by the state
 
 
@@ -16,31 +18,47 @@ SMS_HOURS = (time(8), time(20))  # local time; nobody is woken by the state
 class Kind:
     """A kind of news. A smaller ``priority`` leaves first. ``sms``: worth a message that costs money.
 
+    ``params``: what its words are filled with, beside the check code. ``words``: the message key, else the kind's own.
     ``always``: told to somebody who said STOP too, where the law or their money requires it. ``days``: after so many
     the news is old and is not told any more.
     """
 
     priority: int
+    params: tuple[str, ...]
     sms: bool = True
     always: bool = False
     days: int = 7
+    words: str = ""
 
 
 KINDS: Mapping[str, Kind] = {
-    "selected": Kind(1, always=True, days=30),
-    "reserve_offered": Kind(1, always=True, days=7),
-    "payment_failed": Kind(2, always=True, days=30),
-    "deadline_1": Kind(2, always=True, days=1),
-    "deadline_3": Kind(3, always=True, days=2),
-    "deadline_7": Kind(3, always=True, days=4),
-    "deadline_14": Kind(3, always=True, days=7),
-    "lapsed": Kind(4, always=True, days=30),
-    "verification_needed": Kind(4, days=7),
-    "payment_sent": Kind(5, always=True, days=30),
-    "survey_open": Kind(6, sms=False, days=14),
-    "wave_open": Kind(7, sms=False, days=7),
-    "not_selected": Kind(8, sms=False, days=14),
+    "selected": Kind(1, ("wave", "deadline_date"), always=True, days=30),
+    "reserve_offered": Kind(1, ("wave", "deadline_date"), always=True, days=7),
+    "payment_failed": Kind(2, ("amount_number",), always=True, days=30),
+    "deadline_1": Kind(2, ("wave", "days", "deadline_date"), always=True, days=1, words="deadline"),
+    "deadline_3": Kind(3, ("wave", "days", "deadline_date"), always=True, days=2, words="deadline"),
+    "deadline_7": Kind(3, ("wave", "days", "deadline_date"), always=True, days=4, words="deadline"),
+    "deadline_14": Kind(3, ("wave", "days", "deadline_date"), always=True, days=7, words="deadline"),
+    "lapsed": Kind(4, ("wave", "deadline_date"), always=True, days=30),
+    "verification_needed": Kind(4, (), days=7),
+    "payment_sent": Kind(5, ("amount_number",), always=True, days=30),
+    "survey_open": Kind(6, ("amount_number", "deadline_date"), sms=False, days=14),
+    "wave_open": Kind(7, ("wave", "closes_time"), sms=False, days=7),
+    "not_selected": Kind(8, ("wave", "reason_label"), sms=False, days=14),
 }
+
+# The parameters that notices' words take, with the longest that is likely: what must fit is tried with them, and a
+# platform that approves templates is shown them.
+SAMPLES: Mapping[str, object] = {
+    "wave": 100,
+    "days": 14,
+    "deadline_date": "2026-09-30",
+    "closes_time": "2026-09-30T16:59:00+00:00",
+    "amount_number": 2_400_000,
+    "reason_label": "notice.reason_quota",
+    "check_code": "K7M2QX",
+}
+NOT_SELECTED = ("notice.reason_quota", "notice.reason_layers")  # what ``reason_label`` may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +101,11 @@ def rung_name(channel: Channel, address_id: int, *, template: bool = False) -> s
     return f"{channel.value}.{address_id}{'.template' * template}"
 
 
+def soft_name(name: str) -> str:
+    """As a rung stands among those that were tried when it failed for a reason that may pass."""
+    return f"{name}?"
+
+
 @dataclass(frozen=True, slots=True)
 class NoRung:
     """Nobody can be told, and why."""
@@ -90,7 +113,12 @@ class NoRung:
     reason: str
 
 
-def next_rung(kind: str, reach: Reach, tried: frozenset[str], now: datetime) -> Rung | NoRung:
+def words_key(kind: str, channel: Channel) -> str:
+    """The message key of what a notice says on a channel."""
+    return f"notice.{KINDS[kind].words or kind}{'_sms' if channel == Channel.SMS else ''}"
+
+
+def next_rung(kind: str, reach: Reach, tried: Sequence[str], now: datetime) -> Rung | NoRung:
     """The next rung that was not tried: the chat used last, the other chats, then the phone number by SMS."""
     rules = KINDS[kind]
     if reach.paused and not rules.always:
@@ -101,8 +129,11 @@ def next_rung(kind: str, reach: Reach, tried: frozenset[str], now: datetime) -> 
                 return rung
     if not rules.sms:
         return NoRung("no chat left")
-    by_number = Rung(Channel.SMS, 0, sms_time(now))
-    return NoRung("all tried") if by_number.name in tried else by_number
+    name = rung_name(Channel.SMS, 0)
+    soft = tried.count(soft_name(name))
+    if name in tried or soft >= SOFT_TRIES:
+        return NoRung("all tried")
+    return Rung(Channel.SMS, 0, sms_time(now + SOFT_WAIT * 4 ** (soft - 1) if soft else now))
 
 
 def _at_chat(kind: str, chat: Chat, reach: Reach, now: datetime) -> list[Rung]:

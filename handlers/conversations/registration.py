@@ -82,7 +82,12 @@ def _take_language(turn: Turn) -> Outcome:
     async def action() -> Done:
         channel = turn.inbound.channel
         await record_consent(turn.conversation_id, "registration", seen, turn.language, channel, turn.now)
-        return _on(turn, consent=turn.now.isoformat())
+        agreed = _on(turn, consent=turn.now.isoformat())
+        if not turn.inbound.sender_phone or agreed.step != "registration.phone":
+            return agreed
+        # The platform vouches for the number, so that nobody is asked for it.
+        known = msgspec.structs.replace(turn, draft=agreed.draft)
+        return await _proven(known, rules.read_phone(turn.inbound.sender_phone)).action()
 
     return Act(action)
 
@@ -93,11 +98,15 @@ def _take_language(turn: Turn) -> Outcome:
 def _ask_phone(turn: Turn) -> Say:
     if turn.inbound.channel == Channel.TELEGRAM:
         return Say("registration.ask_phone_telegram", ask="contact")
-    return Say("registration.ask_phone")
+    own = turn.inbound.sender_phone
+    mine = (Choice("mine", "registration.phone_mine", {"phone": rules.mask_phone(own)}),) if own else ()
+    return Say("registration.ask_phone", choices=mine)
 
 
 def _take_phone(turn: Turn) -> Outcome:
     contact = turn.inbound.contact
+    if pressed(turn) == "mine" and turn.inbound.sender_phone:
+        return _proven(turn, rules.read_phone(turn.inbound.sender_phone))
     if contact is None and turn.inbound.channel == Channel.TELEGRAM:
         raise DomainError("registration.phone_use_button")
     if contact is None:
@@ -116,7 +125,8 @@ def _proven(turn: Turn, phone: str) -> Act:
     async def action() -> Done:
         earlier = await prove_phone(turn.conversation_id, phone)
         if earlier is not None:
-            return Resume(earlier, (Say("registration.welcome_back"),))
+            other = Choice("!other_person", "registration.other_person_button")
+            return Resume(earlier, (Say("registration.welcome_back", choices=(other,)),))
         return _on(turn, phone=phone, phone_ok=True)
 
     return Act(action)

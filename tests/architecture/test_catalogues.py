@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from domain.notices.rules import KINDS, SAMPLES, SMS_SEPTETS, sms_septets, words_key
 from handlers import i18n
-from models.enums import Education, Employment, Interest, Layer
+from models.enums import Channel, Education, Employment, Interest, Layer
 from tests.domain.test_layers import every_reason
 
 ROOT = Path(__file__).parents[2]
 KEY = re.compile(
-    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|telegram)\.[a-z_]*[a-z]"
+    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|telegram|notice)\.[a-z_]*[a-z]"
 )
 MADE = (
     {f"education.{v}" for v in Education}
@@ -21,11 +22,16 @@ MADE = (
     | {f"interest.{v}" for v in Interest}
     | {f"layer.name_{v}" for v in Layer}
 )
+NOTICES = {f"notice.name_{kind}" for kind in KINDS} | {
+    words_key(kind, channel)
+    for kind, rules in KINDS.items()
+    for channel in (Channel.TELEGRAM, *([Channel.SMS] if rules.sms else []))
+}
 
 
 def keys_in_code() -> set[str]:
     """Every string in the code that looks like a message key."""
-    found = MADE | set(every_reason())
+    found = MADE | NOTICES | set(every_reason())
     for folder in ("bot", "handlers", "domain"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -59,3 +65,32 @@ def test_labels_fit_a_small_screen() -> None:
     labels = MADE | {"registration.summary_join", "registration.consent_agree"}
     too_long = [key for key in labels for language in i18n.LANGUAGES if len(i18n.text(language, key)) > 28]
     assert too_long == []
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_every_notice_by_sms_is_one_gsm_segment(language: str) -> None:
+    keys = [words_key(kind, Channel.SMS) for kind, rules in KINDS.items() if rules.sms]
+    texts = {key: i18n.text(language, key, dict(SAMPLES)) for key in keys}
+    lengths = {key: sms_septets(text) for key, text in texts.items()}
+    assert [key for key, length in lengths.items() if length is None or length > SMS_SEPTETS] == []
+    assert all(text.startswith("GELOMBANG: ") for text in texts.values())
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_a_template_neither_begins_nor_ends_with_a_variable(language: str) -> None:
+    for kind in KINDS:
+        words = i18n.catalogue(language)[words_key(kind, Channel.WHATSAPP)]
+        assert not words.startswith("{")
+        assert not words.endswith("}")
+        assert "}{" not in words.replace(" ", "")
+        assert len(words) <= 1024
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_notices_are_worded_with_the_parameters_they_take(language: str) -> None:
+    for kind, rules in KINDS.items():
+        for channel in (Channel.TELEGRAM, *([Channel.SMS] if rules.sms else [])):
+            words = i18n.catalogue(language)[words_key(kind, channel)]
+            assert placeholders(words) <= {*rules.params, "check_code"}, words
+            assert "check_code" in placeholders(words)
+        assert set(rules.params) <= set(SAMPLES)

@@ -1,0 +1,277 @@
+"""Notices from the announcement to what people read: real engine, delivery and database; senders by hand."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
+
+from bot import delivery as delivering
+from bot.channel import Sender, SendError, Sent, Trouble
+from bot.delivery import Delivery
+from bot.notices import Notices
+from domain.notices.actions import announce, check_code
+from domain.notices.rules import KINDS
+from handlers.conversation import Inbound
+from handlers.engine import Engine
+from handlers.i18n import Rendered
+from models.conversation import Address, Conversation
+from models.enums import Channel, NoticeStatus, OutboxStatus
+from models.message import Outbox
+from models.notice import Notice, SenderState
+from models.person import Person as PersonRow
+from tests.handlers.talk import Clock, Person, engine_on
+
+VALUES = {
+    "wave": 3,
+    "days": 1,
+    "deadline_date": "2026-12-24",
+    "closes_time": "2026-12-24T16:00:00+00:00",
+    "amount_number": 600_000,
+    "reason_label": "notice.reason_quota",
+}
+
+
+class Phone:
+    """A sender that keeps what was said, fails as told, and can be asked."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+        self.times: list[float] = []
+        self.answer: Callable[[str], SendError | None] = lambda to: None
+        self.lost: Callable[[str], bool] = lambda to: False
+
+    async def send(self, to: str, message: Rendered, number: int) -> Sent | SendError:
+        if (error := self.answer(to)) is not None:
+            return error
+        self.said.append((to, message.template or message.text))
+        self.times.append(time.monotonic())
+        if self.lost(to):
+            return SendError(Trouble.UNKNOWN, "TimeoutError")
+        return Sent(f"sid{len(self.said)}")
+
+    async def find(self, to: str, message: Rendered, since: datetime) -> str | None:
+        found = [n for n, (known, text) in enumerate(self.said, 1) if known == to and text == message.text]
+        return f"sid{found[-1]}" if found else None
+
+    def heard(self, to: str) -> list[str]:
+        return [text for known, text in self.said if known == to]
+
+
+class House:
+    """Engine, delivery and notices at work, with a phone for each channel."""
+
+    def __init__(self, db: BaseDBAsyncClient, engine: Engine, clock: Clock, pace: float) -> None:
+        self.db, self.engine, self.clock = db, engine, clock
+        self.phones = {channel: Phone() for channel in (Channel.TELEGRAM, Channel.WHATSAPP, Channel.SMS)}
+        senders: dict[Channel, Sender] = dict(self.phones)
+        self.templates: dict[str, dict[str, str]] = {}
+        self.delivery = Delivery(db, senders, clock)
+        self.notices = Notices(db, self.delivery, dict.fromkeys(senders, pace), lambda: self.templates, clock)
+        self.delivery.on_settled = self.notices.settled
+
+    async def applicant(self, address: str, channel: Channel, phone: str) -> int:
+        """Somebody registered on a channel; gives the person's id."""
+        await Person(self.engine, address, channel).reach("home.menu", phone=phone)
+        return max([int(row.id) for row in await PersonRow.all().only("id")])
+
+    async def announce(self, kind: str, *people: int, subject: int = 3) -> int:
+        params = {name: VALUES[name] for name in KINDS[kind].params}
+        new = await announce(self.db, kind, subject, list(people), self.clock(), params=params)
+        self.notices.wake()
+        return new
+
+    async def until(self, status: NoticeStatus, count: int = 1) -> list[Notice]:
+        async with asyncio.timeout(20):
+            while await Notice.filter(status=status).count() < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return await Notice.filter(status=status).order_by("id")
+
+
+@asynccontextmanager
+async def house_on(db: BaseDBAsyncClient, pace: float = 500.0) -> AsyncIterator[House]:
+    clock = Clock()
+    async with engine_on(db, clock) as engine, asyncio.TaskGroup() as group:
+        house = House(db, engine, clock, pace)
+        work = [group.create_task(house.delivery.run()), group.create_task(house.notices.run())]
+        yield house
+        for task in work:
+            task.cancel()
+
+
+async def test_a_notice_is_told_once_in_the_chat_used_last(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        assert await house.announce("selected", person) == 1
+        assert await house.announce("selected", person) == 0
+        assert await house.announce("selected", person, subject=4) == 1
+        first, second = await house.until(NoticeStatus.TOLD, 2)
+        texts = house.phones[Channel.TELEGRAM].heard("77")
+        assert len(texts) == 2
+        assert "gelombang 3" in texts[0]
+        assert "24 Desember 2026" in texts[0]
+        assert check_code(first.id) in texts[0]
+        assert check_code(first.id) != check_code(second.id)
+        row = await Outbox.get(notice_id=first.id)
+        assert (row.status, row.key, row.provider_id) == (OutboxStatus.SENT, "notice.selected", "sid1")
+
+
+async def test_a_notice_climbs_until_somebody_takes_it_and_every_reason_is_kept(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("+62811", Channel.WHATSAPP, "0811 1111 111")
+        house.templates = {"id": {"selected": "HX1"}}
+        whatsapp = house.phones[Channel.WHATSAPP]
+        whatsapp.answer = lambda to: SendError(Trouble.OUTSIDE_WINDOW, "63016")
+        await house.announce("selected", person)
+        async with asyncio.timeout(20):
+            while await Outbox.filter(error="63016").count() < 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        [notice] = await house.until(NoticeStatus.TOLD)
+        rungs = await Outbox.filter(notice_id=notice.id).order_by("id")
+        assert [(row.channel, row.status, row.error) for row in rungs] == [
+            ("whatsapp", "failed", "63016"), ("whatsapp", "failed", "63016"), ("sms", "sent", None),
+        ]  # fmt: skip
+        [text] = house.phones[Channel.SMS].heard("+628111111111")
+        assert text.startswith("GELOMBANG: ")
+
+
+async def test_the_template_goes_where_the_window_is_closed(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("+62811", Channel.WHATSAPP, "0811 1111 111")
+        house.templates = {"id": {"selected": "HX1"}}
+        house.clock.forward(minutes=25 * 60)
+        await house.announce("selected", person)
+        [notice] = await house.until(NoticeStatus.TOLD)
+        assert house.phones[Channel.WHATSAPP].heard("+62811") == ["HX1"]
+        assert notice.template
+
+
+async def test_a_blocked_chat_is_left_for_the_number_and_stays_left(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        house.phones[Channel.TELEGRAM].answer = lambda to: SendError(Trouble.UNREACHABLE, "403")
+        await house.announce("selected", person)
+        await house.until(NoticeStatus.TOLD)
+        assert not (await Address.get(channel="telegram")).reachable
+        await house.announce("selected", person, subject=4)
+        await house.until(NoticeStatus.TOLD, 2)
+        assert len(house.phones[Channel.SMS].said) == 2
+        assert await Outbox.filter(error="403").count() == 1
+
+
+async def test_who_can_not_be_reached_is_listed_with_the_reason(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        for phone in house.phones.values():
+            phone.answer = lambda to: SendError(Trouble.UNREACHABLE, "30005")
+        await house.announce("selected", person)
+        await house.announce("wave_open", person)
+        chosen, opened = await house.until(NoticeStatus.UNREACHED, 2)
+        assert (chosen.reason, opened.reason) == ("all tried", "no chat left")
+        await Conversation.all().update(paused=True)
+        await house.announce("survey_open", person)
+        assert (await house.until(NoticeStatus.UNREACHED, 3))[2].reason == "stopped"
+
+
+async def test_a_call_without_an_answer_is_asked_for_and_not_repeated(
+    db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "SWEEP_SECONDS", 0.05)
+    async with house_on(db) as house:
+        taken = await house.applicant("+62811", Channel.WHATSAPP, "0811 1111 111")
+        lost = await house.applicant("+62822", Channel.WHATSAPP, "0822 2222 222")
+        whatsapp = house.phones[Channel.WHATSAPP]
+        whatsapp.lost = lambda to: to == "+62811"
+        whatsapp.answer = lambda to: SendError(Trouble.UNKNOWN, "TimeoutError") if to == "+62822" else None
+        await house.announce("selected", taken, lost)
+        async with asyncio.timeout(20):
+            while await Outbox.filter(status=OutboxStatus.UNKNOWN).count() < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        whatsapp.answer = lambda to: None
+        house.clock.forward(minutes=2)
+        await house.until(NoticeStatus.TOLD, 2)
+        assert [len(whatsapp.heard(to)) for to in ("+62811", "+62822")] == [1, 1]
+
+
+async def test_reports_come_late_twice_and_in_any_order(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("+62811", Channel.WHATSAPP, "0811 1111 111")
+        await house.announce("selected", person)
+        [notice] = await house.until(NoticeStatus.TOLD)
+        row = await Outbox.get(notice_id=notice.id)
+        for status in (OutboxStatus.READ, OutboxStatus.DELIVERED, OutboxStatus.SENT, OutboxStatus.READ):
+            await house.delivery.report(row.id, status, "sid1", None)
+        failure = SendError(Trouble.UNREACHABLE, "63024")
+        await house.delivery.report(row.id, OutboxStatus.FAILED, "sid1", failure)
+        assert (await Outbox.get(id=row.id)).status == OutboxStatus.READ
+        await house.announce("selected", person, subject=4)
+        await house.until(NoticeStatus.TOLD, 2)
+        second = await Outbox.filter(notice_id__not=notice.id, notice_id__isnull=False).get()
+        await house.delivery.report(second.id, OutboxStatus.FAILED, "another id", failure)  # of an earlier attempt
+        assert (await Outbox.get(id=second.id)).status == OutboxStatus.SENT
+        for _ in range(2):
+            await house.delivery.report(second.id, OutboxStatus.FAILED, "sid2", failure)
+        async with asyncio.timeout(20):
+            while not house.phones[Channel.SMS].said:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await house.until(NoticeStatus.TOLD, 2)
+        assert len(house.phones[Channel.SMS].said) == 1
+
+
+async def test_a_pause_counts_for_every_process(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        await SenderState.create(name="telegram", paused_until=house.clock() + timedelta(hours=1))
+        await house.announce("selected", person)
+        await asyncio.sleep(0.5)
+        assert house.phones[Channel.TELEGRAM].said == []
+        house.clock.forward(minutes=61)
+        house.notices._wake[Channel.TELEGRAM].set()
+        await house.until(NoticeStatus.TOLD)
+
+
+async def test_no_sms_at_night_and_old_news_is_not_told(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        await Address.all().update(reachable=False)
+        house.clock.forward(minutes=10 * 60)  # 22.00 WIB
+        await house.announce("deadline_1", person)
+        [waiting] = await house.until(NoticeStatus.ROUTED)
+        assert waiting.due_at.astimezone(UTC).hour == 1  # 08.00 WIB
+        async with in_transaction():
+            await Notice.all().update(
+                expires_at=house.clock() - timedelta(minutes=1),
+                status=NoticeStatus.NEW,
+                channel="",
+                due_at=house.clock(),
+            )
+        house.notices.wake()
+        [old] = await house.until(NoticeStatus.EXPIRED)
+        assert old.reason == "too old"
+
+
+async def test_bulk_keeps_its_pace_and_replies_do_not_wait(db: BaseDBAsyncClient) -> None:
+    async with house_on(db, pace=20.0) as house:
+        people = [await house.applicant(str(n), Channel.TELEGRAM, f"0812 3456 {n}") for n in range(700, 740)]
+        await house.announce("selected", *people)
+        await house.until(NoticeStatus.TOLD, 5)
+        began = time.monotonic()
+        inbound = await house.engine.take_turn(_status("700"))
+        house.delivery.post(inbound.replies)
+        phone = house.phones[Channel.TELEGRAM]
+        async with asyncio.timeout(5):
+            while not any("Nomor undian" in text for text in phone.heard("700")):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert time.monotonic() - began < 1
+        await house.until(NoticeStatus.TOLD, 40)
+        bulk = sorted(at for at, (_, text) in zip(phone.times, phone.said, strict=True) if "terpilih" in text)
+        in_a_second = max(sum(start <= at < start + 1 for at in bulk) for start in bulk)
+        assert in_a_second <= 21
+
+
+def _status(address: str) -> Inbound:
+    return Inbound(channel=Channel.TELEGRAM, address=address, external_id="s:1", text="status")
