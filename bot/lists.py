@@ -33,7 +33,7 @@ HEADINGS = {
 }
 ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 LOST = "kept_as_number"
-_NOISE = str.maketrans("", "", " .-'\"\u00a0\u200b")
+_NOISE = str.maketrans("", "", " \t\r\n.-'\"\u00a0\u200b")
 
 
 @dataclass
@@ -66,6 +66,8 @@ async def import_list(
         return Report(changed=False)
     report = Report()
     buckets = _collect(path, "kk" if person_list.kind == ListKind.SERVED else "nik", report, report_path)
+    if not report.taken:
+        raise ValueError(f"{path.name}: not one good line ({report}); the list stays as it was, see {report_path}")
     version = await lists.start_version(person_list, sha256, as_of, clock.now())
     with tqdm(total=report.taken, unit="line", unit_scale=True, desc="storing", disable=None) as progress:
         for bucket in buckets:
@@ -133,18 +135,26 @@ def _text(path: Path) -> Iterator[tuple[int, list[str]]]:
     with path.open("rb") as raw, tqdm(total=size, unit="B", unit_scale=True, desc="reading", disable=None) as progress:
         counted = io.BufferedReader(_Counted(raw, progress), 1 << 20)
         file = io.TextIOWrapper(counted, encoding=encoding, newline="", errors="replace")
-        first = file.readline()
+        lines = enumerate(file, start=1)
+        # A spreadsheet may begin with its separator, and people with an empty line.
+        skipped = ((at, line) for at, line in lines if line.strip() and not line.lower().startswith("sep="))
+        number, first = next(skipped, (1, ""))
         delimiter = max(",;\t|", key=first.count)
-        yield 1, _split(first, delimiter)
+        yield number, _split(first, delimiter)
         # Line by line: a stray quotation mark may cost its own line, never those that follow.
-        for number, line in enumerate(file, start=2):
+        for number, line in lines:
             if line.strip():
                 yield number, _split(line, delimiter)
 
 
 def _split(line: str, delimiter: str) -> list[str]:
     line = line.rstrip("\r\n")
-    return next(csv.reader([line], delimiter=delimiter), []) if '"' in line else line.split(delimiter)
+    if '"' not in line:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:  # too long for a field: refused like any bad line
+        return []
 
 
 def _sheet(path: Path) -> Iterator[tuple[int, list[str]]]:

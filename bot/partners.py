@@ -33,11 +33,13 @@ class KycDesk:
 
     async def _take(self, request: web.Request) -> web.Response:
         try:
-            body = (await request.content.read(MAX_BYTES + 1)).strip()
+            body = bytearray()
+            while len(body) <= MAX_BYTES and (part := await request.content.read(MAX_BYTES + 1)):
+                body += part
         except UNREADABLE:
             return _refused("unreadable", 400)
         try:
-            statement = self._keys.read(body)
+            statement = self._keys.read(bytes(body).strip())
             async with in_transaction():
                 row, new = await kyc.attest(statement, self._clock())
         except RefusedError as error:

@@ -90,7 +90,9 @@ class Photos:
 
     async def _outcome(self, task: PhotoTask) -> PhotoOutcome:
         kind = PhotoKind(task.kind)
-        found = PhotoOutcome(kind, card_photo=task.card_photo_id or "", selfie_photo=task.selfie_photo_id or "")
+        found = PhotoOutcome(
+            kind, card_photo=task.card_photo_id or "", selfie_photo=task.selfie_photo_id or "", asked=task.asked or ""
+        )
         if task.attempts > MAX_ATTEMPTS:
             return replace(found, error="photo.unavailable")
         try:
@@ -135,8 +137,9 @@ class Photos:
         assert task.selfie_photo_id is not None
         selfie, second = await self._media.load(task.selfie_photo_id), await self._media.load(photo.id)
         score = (await self._faces.compare(selfie, second)).score
-        turn = photo.facts.yaw - (await photos.photo_facts(task.selfie_photo_id)).yaw
-        verdict = await faces.record_turn_check(task, turn, score, self._programme.face, self._clock())
+        before = (await photos.photo_facts(task.selfie_photo_id)).yaw
+        rules = self._programme.face
+        verdict = await faces.record_turn_check(task, before, photo.facts.yaw, score, rules, self._clock())
         return verdict.value
 
     async def _photo(self, task: PhotoTask) -> Photo:

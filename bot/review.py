@@ -24,13 +24,12 @@ COOKIE = "review"
 WHY = {
     "layer.nik_review": "the NIK differs from birth date, sex or region",
     "layer.registry_review": "the civil registry does not know or does not match",
-    "layer.face_review": "card and selfie are not surely one person, or the head was not seen turned",
+    "layer.face_review": "card and selfie are not surely one person, the head was not seen turned, or the card does "
+    "not show this NIK",
     "layer.unique_review": "this face is registered under another NIK",
     "nik_known": "this NIK is registered more than once",
     "phone_reused": "this phone number stands on several registrations",
     "card_reused": "this very card photo stands on several registrations",
-    "card_unread": "the ID card could not be read",
-    "nik_corrected": "the person gave another NIK than the one read on the card",
     "appeal": "the person asks for another look at a rejection",
 }
 REFUSED = {
@@ -63,8 +62,8 @@ class ReviewPage:
         app.router.add_get("/enter/{token}", guarded(self._enter))
         app.router.add_get("/page.css", guarded(self._style))
         app.router.add_get("/", guarded(self._inside(self._queue)))
-        app.router.add_get("/cases/{id:\\d+}", guarded(self._inside(self._case)))
-        app.router.add_post("/cases/{id:\\d+}", guarded(self._inside(self._decide)))
+        app.router.add_get("/cases/{id:[0-9]{1,18}}", guarded(self._inside(self._case)))
+        app.router.add_post("/cases/{id:[0-9]{1,18}}", guarded(self._inside(self._decide)))
         app.router.add_get("/photos/{id:[0-9a-z]{1,32}}", guarded(self._inside(self._photo)))
         return app
 
@@ -112,7 +111,7 @@ class ReviewPage:
             case=_shown(case, len(votes)),
             people=[_described(person) for number in people if (person := await Person.get_or_none(id=number))],
             votes=votes,
-            can_ask_photo=layer in review.ABOUT_PHOTOS,
+            can_ask_photo=layer in review.ABOUT_PHOTOS and not case.hidden,
             two_to_reject=layer in TWO_TO_REJECT,
             said=said,
         )

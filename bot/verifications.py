@@ -42,13 +42,15 @@ class Verifications:
 
     async def _do(self, task: VerificationTask) -> None:
         person = await Person.get(id=task.person_id)
-        asked, twins = await self._ask_registry(person), await self._twins(person)
+        asked, twins = await self._ask_registry(person, task), await self._twins(person)
         async with in_transaction() as db:
+            if not await layers.still_asked(task):
+                return  # the person has changed something meanwhile: the task is due anew
             await layers.verify(db, person, twins, self._programme, self._clock())
         await self._tell(person)
         await layers.finish_verification(task, self._clock(), complete=asked and twins is not None)
 
-    async def _ask_registry(self, person: Person) -> bool:
+    async def _ask_registry(self, person: Person, task: VerificationTask) -> bool:
         """Whether nothing is left to ask."""
         if self._registry is None or await layers.registry_answer(person) is not None:
             return True
@@ -57,7 +59,9 @@ class Verifications:
         except RegistryUnavailableError as error:
             log.warning("civil registry: %s", error)
             return False
-        await layers.keep_registry_answer(person, answer, self._clock())
+        async with in_transaction():
+            if await layers.still_asked(task):
+                await layers.keep_registry_answer(person, answer, self._clock())
         return True
 
     async def _twins(self, person: Person) -> tuple[int, ...] | None:

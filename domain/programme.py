@@ -69,6 +69,7 @@ class FaceRules:
     duplicate: float
     turned: float
     turned_same: float
+    same_picture: float
 
 
 @dataclass(frozen=True, slots=True)

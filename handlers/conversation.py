@@ -40,7 +40,8 @@ class Contact(msgspec.Struct, frozen=True):
 
 class PhotoOutcome(msgspec.Struct, frozen=True, tag="photo"):
     """What a photo task found; ``error`` is a message key. ``verdict`` is a FaceVerdict or a TurnVerdict, ``reading``
-    what a card says; ``card_photo`` or ``selfie_photo`` is what the face was compared with.
+    what a card says; ``card_photo`` or ``selfie_photo`` is what the face was compared with, ``asked`` where the head
+    should turn to.
     """
 
     kind: PhotoKind
@@ -50,6 +51,7 @@ class PhotoOutcome(msgspec.Struct, frozen=True, tag="photo"):
     reading: CardReading | None = None
     card_photo: str = ""
     selfie_photo: str = ""
+    asked: str = ""
 
 
 class VerificationOutcome(msgspec.Struct, frozen=True, tag="verification"):

@@ -75,7 +75,10 @@ class RegistryAnswer(Model):
 
 
 class CardReading(Model):
-    """How well a card was read: names of the fields read, confirmed and corrected, never what they said."""
+    """How well a card was read: names of the fields read, confirmed and corrected, never what they said.
+
+    ``nik_index`` is the blind index of the NIK that was read and ``sex`` the printed one: what is given later must fit.
+    """
 
     id = fields.BigIntField(primary_key=True)
     conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
@@ -85,6 +88,8 @@ class CardReading(Model):
     photo_id = fields.CharField(max_length=32, unique=True)
     found = fields.BooleanField()
     was_read = fields.CharField(max_length=80, default="")
+    nik_index = fields.BinaryField(null=True)
+    sex = fields.CharField(max_length=8, default="")
     confirmed = fields.CharField(max_length=80, default="")
     corrected = fields.CharField(max_length=80, default="")
     seconds = fields.FloatField()

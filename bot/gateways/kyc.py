@@ -51,7 +51,7 @@ class PartnerKeys:
         try:
             claimed = msgspec.json.decode(extract_compact(token).payload)["iss"]
             keys = self._keys[claimed]
-        except (JoseError, msgspec.MsgspecError, ValueError, TypeError):
+        except (JoseError, msgspec.MsgspecError, ValueError, TypeError, RecursionError):
             raise RefusedError("unreadable") from None
         except KeyError:
             raise RefusedError("unknown_partner") from None
@@ -80,7 +80,7 @@ class PartnerKeys:
             raise RefusedError("bad_signature") from None
         except ExpiredTokenError:
             raise RefusedError("expired") from None
-        except (JoseError, msgspec.MsgspecError, ValueError) as error:
+        except (JoseError, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
             code = getattr(error, "claim", "")
             raise RefusedError("wrong_audience" if code == "aud" else "unreadable") from None
         if claims.exp - claims.iat > LONGEST.total_seconds():

@@ -7,6 +7,7 @@ import msgspec
 from models import crypto
 from models.conversation import Conversation
 from models.person import Person
+from models.verification import CardReading
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +77,7 @@ async def register(conversation_id: int, person_id: int | None, answers: Answers
 async def answers_of(person_id: int) -> dict[str, object]:
     """What a registered person answered, as the conversation's draft has it, so that one answer can be corrected."""
     person = await Person.get(id=person_id)
+    reading = await CardReading.filter(photo_id=person.card_photo_id).first()
     return {
         "consent": person.created_at.isoformat(),
         "phone": person.phone,
@@ -94,6 +96,7 @@ async def answers_of(person_id: int) -> dict[str, object]:
         "selfie": person.selfie_photo_id,
         "turned": person.turned_photo_id,
         "kyc_reference": person.kyc_reference_id,
+        "card_sex": reading.sex if reading else "",
     }
 
 

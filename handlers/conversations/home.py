@@ -3,6 +3,7 @@
 from domain.registration import rules
 from domain.registration.actions import set_email
 from domain.verification.actions.codes import check_code
+from domain.verification.actions.layers import ask_for_verification
 from domain.waves.actions import last_entry
 from handlers.conversation import (
     Act,
@@ -111,6 +112,7 @@ def _take_email_code(turn: Turn) -> Outcome:
         if not await check_code(turn.conversation_id, Channel.MAIL, email, code, turn.programme.codes, turn.now):
             return Stay((Say("code.wrong", choices=_ask_email_code(turn).choices),))
         await set_email(turn.person_id, email)
+        await ask_for_verification(turn.person_id, turn.now)
         return Go("home.menu", {**without(turn.draft, "email"), "email_ok": True}, (Say("registration.email_done"),))
 
     return Act(action)

@@ -44,8 +44,11 @@ def take(turn: Turn, choice: str) -> Outcome:
 
 
 def take_statement(turn: Turn, reference_id: int, on: On) -> Outcome:
-    """The partner's statement has come: on without photos of the face, where it is about this person."""
-    if turn.draft.get("kyc", {}).get("id") != reference_id:
+    """The partner's statement has come: on without photos of the face, where it is about this person.
+
+    It may come after the person has gone back to the selfie, or on; what is not answered yet is not judged.
+    """
+    if "nik" not in turn.draft or turn.draft.get("kyc_reference") == reference_id:
         return Stay()
 
     async def action() -> Done:

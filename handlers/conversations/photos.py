@@ -6,6 +6,8 @@ fetched by the task. Reading and comparing are always a task, whose outcome may 
 
 from collections.abc import Callable
 
+import msgspec
+
 from domain.errors import DomainError
 from domain.verification.actions.photos import start_photo_task
 from domain.verification.rules.card import CardReading
@@ -37,7 +39,7 @@ STEPS = {
 }
 # What belongs to a photo and goes with it when it is taken anew.
 ABOUT_SELFIE = ("selfie", "kyc", "kyc_reference", "turn_to", "turned", "mirrored", "turn_tries")
-ABOUT_CARD = ("card_photo", "card_tries", "card_wrong", "proposed", "reading", "misread", *ABOUT_SELFIE)
+ABOUT_CARD = ("card_photo", "card_tries", "card_sex", "card_wrong", "proposed", "reading", "misread", *ABOUT_SELFIE)
 
 
 def take_card(turn: Turn) -> Outcome:
@@ -76,8 +78,12 @@ def take_outcome(turn: Turn, outcome: PhotoOutcome, on: On) -> Outcome:
     waits = turn.step == STEPS[outcome.kind]
     if outcome.kind == PhotoKind.SELFIE and outcome.card_photo != turn.draft.get("card_photo"):
         return Stay()  # compared with a card that was taken back since
-    if outcome.kind == PhotoKind.TURNED and outcome.selfie_photo != turn.draft.get("selfie"):
-        return Stay()
+    if outcome.kind == PhotoKind.TURNED and (
+        outcome.selfie_photo != turn.draft.get("selfie") or outcome.asked != turn.draft.get("turn_to")
+    ):
+        return Stay()  # another selfie, or sent before the other side was asked for
+    if not waits and "selfie" in turn.draft:
+        return Stay()  # the first one counted, and the side was asked for
     if not waits and outcome.kind != PhotoKind.SELFIE:
         return Stay()  # a second card photo, or a head turned twice: the first one counted
     try:
@@ -121,9 +127,12 @@ def _selfie(turn: Turn, outcome: PhotoOutcome, on: On) -> Stay | Go:
     assert outcome.photo is not None
     if outcome.verdict == FaceVerdict.DIFFERENT:
         raise DomainError("registration.selfie_different")
-    answers: Draft = {"selfie": outcome.photo.id, "turn_to": pick_side().value}
+    # One side a registration: who takes another selfie is not asked for one that fits a picture made ahead.
+    side = turn.draft.get("turn_side") or pick_side().value
+    answers: Draft = {"selfie": outcome.photo.id, "turn_side": side, "turn_to": side}
     if not turn.programme.layers_on(turn.today).liveness:
         answers = {"selfie": outcome.photo.id, "turned": None}
+    turn = msgspec.structs.replace(turn, draft=without(turn.draft, "mirrored", "turn_tries"))
     return on(turn, Say("registration.selfie_accepted"), **answers)
 
 

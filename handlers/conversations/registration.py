@@ -375,7 +375,7 @@ def _ask_summary(turn: Turn) -> Say:
 def _warnings(turn: Turn) -> list[str]:
     nik = nik_of(turn.draft["nik"])
     born = date.fromisoformat(turn.draft["birth_date"])
-    printed = turn.draft.get("reading", {}).get("sex", nik.sex)
+    printed = turn.draft.get("reading", {}).get("sex") or turn.draft.get("card_sex") or nik.sex
     return nik_warnings(nik, born, known_region=regions.knows(nik.region), sex=Sex(printed))
 
 
@@ -403,7 +403,8 @@ async def _register_and_join(turn: Turn) -> Done:
         turn.conversation_id, "declaration", declaration, turn.language, turn.inbound.channel, turn.now
     )
     person_id = await register(turn.conversation_id, turn.person_id, answers, turn.now)
-    await record_answers(answers.card_photo, *card.confirmed_and_corrected(turn.draft))
+    if "reading" in turn.draft or turn.draft.get("misread"):
+        await record_answers(answers.card_photo, *card.confirmed_and_corrected(turn.draft))
     await ask_for_verification(person_id, turn.now)
     kept = {name: turn.draft[name] for name in KEPT_AFTERWARDS if name in turn.draft}
     if turn.person_id is not None:

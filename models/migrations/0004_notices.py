@@ -47,6 +47,16 @@ class Migration(migrations.Migration):
             index=Index(fields=['conversation_id']),
         ),
         ops.AddField(
+            model_name='CardReading',
+            name='nik_index',
+            field=fields.BinaryField(null=True),
+        ),
+        ops.AddField(
+            model_name='CardReading',
+            name='sex',
+            field=fields.CharField(default='', max_length=8),
+        ),
+        ops.AddField(
             model_name='Conversation',
             name='heard_at',
             field=fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),

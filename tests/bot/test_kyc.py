@@ -1,6 +1,7 @@
 """A partner's signed statement: what is taken, what is refused, and what the person who waits hears."""
 
 import asyncio
+import base64
 import dataclasses
 import logging
 import os
@@ -196,3 +197,25 @@ async def test_the_example_bank_signs_what_is_understood(db: BaseDBAsyncClient, 
             said = await run("vouch", str(server.make_url("/")).rstrip("/"), f"K7M2-9QXD-4TBR\n{NIK}\n")
     assert "404" in said  # the signature and the claims were taken; no such reference was given out
     assert "unknown_reference" in said
+
+
+async def test_a_statement_in_two_pieces_and_headers_that_are_none(desk: Desk) -> None:
+    reference = await desk.reference()
+    whole = desk.statement(reference).encode()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield whole[:40]
+        await asyncio.sleep(0.1)
+        yield whole[40:]
+
+    for header, payload in (('{"alg":"Ed25519","kid":"bank-1","crit":5}', '{"iss":"bank"}'), ("{}", "[" * 5_000)):
+        parts = [base64.urlsafe_b64encode(part.encode()).rstrip(b"=") for part in (header, payload, "x")]
+        assert (await desk.post(b".".join(parts)))[0] in {400, 401}
+    assert (await desk.post(pieces()))[0] == 200  # type: ignore[arg-type]
+
+
+async def test_a_statement_that_comes_after_going_back_to_the_selfie_counts(desk: Desk) -> None:
+    reference = await desk.reference()
+    await desk.person.say("kembali")
+    assert await desk.post(desk.statement(reference)) == (200, "taken")
+    assert desk.heard == ["kyc.done", "registration.summary"]

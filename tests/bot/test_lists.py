@@ -173,3 +173,22 @@ def test_a_line_is_good_exactly_when_a_person_may_type_it(number: str) -> None:
 @given(st.text(min_size=1))
 def test_the_quick_index_is_the_index(value: str) -> None:
     assert crypto.ring().indexer("nik")(value) == crypto.ring().index("nik", value)
+
+
+async def test_a_file_without_a_good_line_leaves_the_list_as_it_was(db: BaseDBAsyncClient, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    utf8(path, f"nik\n{GOOD[0]}\n")
+    await brought_in(db, path)
+    for text in ("nik\n1,23E+15\n", "nik\n"):
+        utf8(path, text)
+        with pytest.raises(ValueError, match="stays as it was"):
+            await brought_in(db, path)
+        assert await excluded(db, GOOD[0]) == "dtks"
+
+
+async def test_odd_beginnings_tabs_and_a_line_without_end(db: BaseDBAsyncClient, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    utf8(path, f'sep=;\n\nnama;nik\n"{"x" * 200_000}";1\nA;{GOOD[0]}\t\n')
+    report, bad = await brought_in(db, path)
+    assert (report.taken, report.refused) == (1, 1)
+    assert bad[-1][0] == "4"

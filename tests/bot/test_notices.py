@@ -122,7 +122,7 @@ async def test_a_notice_is_told_once_in_the_chat_used_last(db: BaseDBAsyncClient
 
 async def test_a_notice_climbs_until_somebody_takes_it_and_every_reason_is_kept(db: BaseDBAsyncClient) -> None:
     async with house_on(db) as house:
-        person = await house.applicant("+62811", Channel.WHATSAPP, "0811 1111 111")
+        person = await house.applicant("+628111111111", Channel.WHATSAPP, "0811 1111 111")
         house.templates = {"id": {"selected": "HX1"}}
         whatsapp = house.phones[Channel.WHATSAPP]
         whatsapp.answer = lambda to: SendError(Trouble.OUTSIDE_WINDOW, "63016")
@@ -141,12 +141,12 @@ async def test_a_notice_climbs_until_somebody_takes_it_and_every_reason_is_kept(
 
 async def test_the_template_goes_where_the_window_is_closed(db: BaseDBAsyncClient) -> None:
     async with house_on(db) as house:
-        person = await house.applicant("+62811", Channel.WHATSAPP, "0811 1111 111")
+        person = await house.applicant("+628111111111", Channel.WHATSAPP, "0811 1111 111")
         house.templates = {"id": {"selected": "HX1"}}
         house.clock.forward(minutes=25 * 60)
         await house.announce("selected", person)
         [notice] = await house.until(NoticeStatus.TOLD)
-        assert house.phones[Channel.WHATSAPP].heard("+62811") == ["HX1"]
+        assert house.phones[Channel.WHATSAPP].heard("+628111111111") == ["HX1"]
         assert notice.template
 
 
@@ -182,11 +182,11 @@ async def test_a_call_without_an_answer_is_asked_for_and_not_repeated(
 ) -> None:
     monkeypatch.setattr(delivering, "SWEEP_SECONDS", 0.05)
     async with house_on(db) as house:
-        taken = await house.applicant("+62811", Channel.WHATSAPP, "0811 1111 111")
-        lost = await house.applicant("+62822", Channel.WHATSAPP, "0822 2222 222")
+        taken = await house.applicant("+628111111111", Channel.WHATSAPP, "0811 1111 111")
+        lost = await house.applicant("+628222222222", Channel.WHATSAPP, "0822 2222 222")
         whatsapp = house.phones[Channel.WHATSAPP]
-        whatsapp.lost = lambda to: to == "+62811"
-        whatsapp.answer = lambda to: SendError(Trouble.UNKNOWN, "TimeoutError") if to == "+62822" else None
+        whatsapp.lost = lambda to: to == "+628111111111"
+        whatsapp.answer = lambda to: SendError(Trouble.UNKNOWN, "TimeoutError") if to == "+628222222222" else None
         await house.announce("selected", taken, lost)
         async with asyncio.timeout(20):
             while await Outbox.filter(status=OutboxStatus.UNKNOWN).count() < 2:  # noqa: ASYNC110
@@ -194,13 +194,13 @@ async def test_a_call_without_an_answer_is_asked_for_and_not_repeated(
         whatsapp.answer = lambda to: None
         house.clock.forward(minutes=2)
         await house.until(NoticeStatus.TOLD, 2)
-        told = [text for to in ("+62811", "+62822") for text in whatsapp.heard(to) if "terpilih" in text]
+        told = [text for to in ("+628111111111", "+628222222222") for text in whatsapp.heard(to) if "terpilih" in text]
         assert len(told) == 2
 
 
 async def test_reports_come_late_twice_and_in_any_order(db: BaseDBAsyncClient) -> None:
     async with house_on(db) as house:
-        person = await house.applicant("+62811", Channel.WHATSAPP, "0811 1111 111")
+        person = await house.applicant("+628111111111", Channel.WHATSAPP, "0811 1111 111")
         await house.announce("selected", person)
         [notice] = await house.until(NoticeStatus.TOLD)
         row = await Outbox.get(notice_id=notice.id)

@@ -20,10 +20,10 @@ from domain.verification.rules.card import CardReading
 from handlers.engine import Engine, TurnResult, TurnUnavailableError
 from models import crypto
 from models import lists as digests
-from models.enums import Decision, Layer, LayerState, ListKind, Match
+from models.enums import Decision, Layer, LayerState, ListKind, Match, TaskStatus
 from models.person import FaceCheck, PhotoTask
 from models.person import Person as PersonRow
-from models.verification import LayerOutcome, ReviewCase, VerificationTask
+from models.verification import LayerOutcome, RegistryAnswer, ReviewCase, VerificationTask
 from tests.handlers.talk import NOON, Clock, Person, engine_on
 
 FIELDS = ("nik", "kk", "name", "birth_date")
@@ -237,8 +237,53 @@ async def test_another_nik_than_the_one_on_the_card_is_a_case_for_staff(db: Base
             await person.say(given)
         await person.reach("home.menu")
         await house.verify()
-        assert await ReviewCase.filter(reason="nik_corrected", hidden=True).count() == (given != reading.nik)
-        assert not await ReviewCase.filter(reason="card_unread").exists()
+        number = (await only()).id
+        swapped = {} if given == reading.nik else {"face": "review", "registry": "waiting", "lists": "waiting"}
+        assert {layer: state for layer, state in (await house.states(number)).items() if layer in swapped} == swapped
+        assert await ReviewCase.filter(reason="layer.face_review").count() == bool(swapped)
+
+
+async def test_the_number_can_not_be_swapped_once_the_face_was_seen(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("a", "0812 3456 789")
+        await house.verify()
+        assert await house.states((await only()).id) == {}
+        for choice in ("fix", "fix_nik"):  # a button may be known where none is shown
+            await person.send(choice=choice)
+        await person.say("3171011508900009")
+        await person.press("join")
+        await house.verify()
+        assert (await house.states((await only()).id))["face"] == "review"
+
+
+async def test_a_case_that_was_dropped_opens_again(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        await house.applicant("a", "0812 3456 789", face=1)
+        person = (await only()).id
+        for answer in (Match.UNKNOWN, Match.MATCH, Match.UNKNOWN):
+            async with in_transaction():
+                await RegistryAnswer.all().delete()
+                await layers.ask_for_verification(person, house.clock())
+            house.registry.answer = dict.fromkeys(FIELDS, answer)
+            await house.verify()
+        case = await ReviewCase.get(layer=Layer.REGISTRY)
+        assert (case.status, case.decision) == (TaskStatus.PENDING, None)
+
+
+async def test_work_on_data_that_changed_meanwhile_is_thrown_away(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        await house.applicant("a", "0812 3456 789")
+        person = (await only()).id
+        house.registry.answer = dict.fromkeys(FIELDS, Match.MISMATCH)
+        task = await layers.claim_verification(house.clock())
+        assert task is not None
+        async with in_transaction():
+            await layers.ask_for_verification(person, house.clock())
+        await house.verifications._do(task)
+        assert not await LayerOutcome.exists()
+        house.registry.answer = dict.fromkeys(FIELDS, Match.MATCH)
+        await house.verify()
+        assert await house.states(person) == {}
 
 
 async def test_staff_ask_for_a_new_selfie_and_the_old_decision_is_void(db: BaseDBAsyncClient) -> None:

@@ -30,11 +30,14 @@ HONEST = Facts(
     selfie="s",
     face=FaceVerdict.SAME,
     turned=True,
+    card=Match.MATCH,
     twins=(),
     excluded="",
     served=0,
 )
 
+# What is said about a number waits until its owner was seen.
+UNSEEN = {Layer.FACE: "review", Layer.REGISTRY: "waiting", Layer.LISTS: "waiting", Layer.HOUSEHOLD: "waiting"}
 CASES = [
     ("an honest applicant", {}, {}, LayerState.PASSED),
     ("phone not proven", {"phone_proven": False}, {Layer.PHONE: "waiting"}, LayerState.WAITING),
@@ -53,10 +56,11 @@ CASES = [
      {Layer.NIK: "review"}, LayerState.REVIEW),
     ("too old", {"birth_date": date(1950, 1, 1)}, {Layer.AGE: "failed"}, LayerState.FAILED),
     ("a state employee", {"employment": Employment.STATE}, {Layer.EMPLOYMENT: "failed"}, LayerState.FAILED),
-    ("faces alike enough to look", {"face": FaceVerdict.REVIEW}, {Layer.FACE: "review", Layer.LISTS: "waiting",
-     Layer.HOUSEHOLD: "waiting"}, LayerState.REVIEW),
-    ("head never seen turned", {"turned": False}, {Layer.FACE: "review", Layer.LISTS: "waiting",
-     Layer.HOUSEHOLD: "waiting"}, LayerState.REVIEW),
+    ("faces alike enough to look", {"face": FaceVerdict.REVIEW}, UNSEEN, LayerState.REVIEW),
+    ("head never seen turned", {"turned": False}, UNSEEN, LayerState.REVIEW),
+    ("a card that could not be read", {"card": Match.UNKNOWN}, UNSEEN, LayerState.REVIEW),
+    ("another number than the card's, which the registry denies", {"card": Match.MISMATCH,
+     "registry": ALL_MATCH | {"nik": Match.MISMATCH}}, UNSEEN, LayerState.REVIEW),
     ("the same face elsewhere", {"twins": (7,)}, {Layer.UNIQUE: "review"}, LayerState.REVIEW),
     ("on a list", {"excluded": "dtks"}, {Layer.LISTS: "failed"}, LayerState.FAILED),
     ("a household that is full", {"served": 2}, {Layer.HOUSEHOLD: "failed"}, LayerState.FAILED),

@@ -15,11 +15,14 @@ from domain.verification.rules.card import CardReading
 from domain.waves.actions import open_wave
 from handlers.conversation import Contact, Inbound, Photo, PhotoOutcome
 from handlers.engine import Engine, Outgoing, TurnResult
+from models import crypto
 from models.enums import Channel, PhotoKind, TurnVerdict
-from models.person import FaceCheck
+from models.person import FaceCheck, PhotoTask
+from models.verification import CardReading as CardRow
 
 NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 GOOD = FaceFacts(width=800, height=800, faces=1, score=0.95, eye_distance=120.0, sharpness=200.0, brightness=120.0)
+NIK = "3171011508900001"
 _numbers = itertools.count(1)
 
 
@@ -51,6 +54,7 @@ class Person:
             channel=self.channel,
             address=self.address,
             external_id=external_id or f"{self.address}:{next(_numbers)}",
+            sender_phone=self.address if self.channel == Channel.WHATSAPP else "",
             **content,
         )
         return self._hear(await self.engine.take_turn(inbound))
@@ -95,7 +99,7 @@ class Person:
             "registration.phone": lambda: self.phone(phone),
             "registration.phone_code": lambda: self.say(self.codes[-1]),
             "registration.card_photo": self.card,
-            "registration.nik": lambda: self.say("3171011508900001"),
+            "registration.nik": lambda: self.say(NIK),
             "registration.name": lambda: self.say("Siti Aminah"),
             "registration.birth_date": lambda: self.say("ya"),
             "registration.kk": lambda: self.say("3171010101990001"),
@@ -126,6 +130,9 @@ class Person:
         """Send a card photo, which the task reads; without a reading it can't be read."""
         heard = await self.send(photo=Photo("c" * 32, GOOD))
         read = {"photo": Photo("c" * 32, GOOD), "reading": reading or CardReading()}
+        row = {"conversation_id": self.conversation_id, "found": True, "seconds": 0.5, "read_at": NOON}
+        row["nik_index"] = crypto.ring().index("nik", reading.nik if reading and reading.nik else NIK)
+        await CardRow.get_or_create(photo_id="c" * 32, defaults=row)
         return heard + await self.outcome(PhotoKind.CARD, self.conversation_id, **read)
 
     async def selfie(self) -> list[str]:
@@ -135,7 +142,14 @@ class Person:
     async def turn_head(self, verdict: TurnVerdict = TurnVerdict.AS_ASKED) -> list[str]:
         """Send the second selfie, which the task compares with the first."""
         heard = await self.send(photo=Photo("t" * 32, GOOD))
-        seen = {"photo": Photo("t" * 32, GOOD), "verdict": verdict.value, "selfie_photo": self.selfie_photo}
+        task = await PhotoTask.filter(conversation_id=self.conversation_id).order_by("-id").first()
+        asked = task.asked if task and task.asked else ""
+        seen = {
+            "photo": Photo("t" * 32, GOOD),
+            "verdict": verdict.value,
+            "selfie_photo": self.selfie_photo,
+            "asked": asked,
+        }
         return heard + await self.outcome(PhotoKind.TURNED, self.conversation_id, **seen)
 
     async def verdict(self, conversation_id: int, verdict: str = "same", card: str = "c" * 32) -> list[str]:

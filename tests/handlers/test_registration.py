@@ -432,6 +432,28 @@ async def test_a_card_whose_portrait_is_never_seen_is_kept_for_staff(db: BaseDBA
         assert person.step == "registration.kk"
 
 
+async def test_a_picture_of_the_wrong_side_sent_twice_is_not_taken(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.turned")
+        number = person.conversation_id
+        asked = person.last[-1].row.key.removeprefix("registration.ask_turn_")
+        seen = {"photo": Photo("t" * 32, GOOD), "verdict": "opposite", "selfie_photo": "s" * 32, "asked": asked}
+        first = await person.outcome(PhotoKind.TURNED, number, **seen)
+        assert first[0] == "registration.turn_other_side"
+        assert await person.outcome(PhotoKind.TURNED, number, **seen) == []
+
+
+async def test_a_second_selfie_under_way_changes_nothing(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        person = await Person(engine, "a").reach("registration.turned")
+        number, asked = person.conversation_id, person.last[-1].row.key
+        late = {"photo": Photo("z" * 32, GOOD), "verdict": "same", "card_photo": "c" * 32}
+        assert await person.outcome(PhotoKind.SELFIE, number, **late) == []
+        for _ in range(6):  # whoever takes another selfie is asked for the same side
+            await person.say("kembali")
+            assert (await person.selfie())[-1] == asked
+
+
 async def test_another_card_needs_another_selfie(db: BaseDBAsyncClient) -> None:
     async with engine_on(db) as engine:
         person = await Person(engine, "a").reach("registration.summary")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.verification.rules.card import FIELDS, CardReading
+from models import crypto
 from models.person import PhotoTask
 from models.verification import CardReading as Row
 
@@ -17,6 +18,8 @@ async def record_reading(task: PhotoTask, reading: CardReading, seconds: float, 
             "conversation_id": task.conversation_id,
             "found": reading.found,
             "was_read": ",".join(name for name in FIELDS if getattr(reading, name)),
+            "nik_index": crypto.ring().index("nik", reading.nik) if reading.nik else None,
+            "sex": reading.sex,
             "seconds": seconds,
             "read_at": now,
         },

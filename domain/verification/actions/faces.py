@@ -87,7 +87,9 @@ async def people_of(vector_ids: list[int], person_id: int) -> tuple[int, ...]:
     return tuple(sorted(number for number in people if number and number != person_id))
 
 
-async def record_turn_check(task: PhotoTask, turn: float, score: float, rules: FaceRules, now: datetime) -> TurnVerdict:
+async def record_turn_check(
+    task: PhotoTask, before: float, after: float, score: float, rules: FaceRules, now: datetime
+) -> TurnVerdict:
     """Keep what a second selfie showed, with what made it; the same photo is judged once."""
     asked = Side(task.asked or "")
     check, _ = await TurnCheck.get_or_create(
@@ -96,9 +98,9 @@ async def record_turn_check(task: PhotoTask, turn: float, score: float, rules: F
         turned_photo_id=task.photo_id,
         asked=asked,
         defaults={
-            "turn": turn,
+            "turn": after - before,
             "score": score,
-            "verdict": turn_verdict(turn, asked, score, rules),
+            "verdict": turn_verdict(before, after, asked, score, rules),
             "checked_at": now,
         },
     )

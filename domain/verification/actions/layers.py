@@ -49,12 +49,18 @@ async def claim_verification(now: datetime) -> VerificationTask | None:
 async def finish_verification(task: VerificationTask, now: datetime, *, complete: bool) -> None:
     """Note how far the work has come; what was asked for meanwhile, or could not be completed, stays due."""
     if not complete:
-        wait = min(timedelta(seconds=5 * 2**task.attempts), LONGEST_WAIT)
+        wait = min(timedelta(seconds=5 * 2 ** min(task.attempts, 12)), LONGEST_WAIT)
         await VerificationTask.filter(person_id=task.person_id, asked=task.asked).update(due_at=now + wait)
         return
     await VerificationTask.filter(person_id=task.person_id, asked=task.asked).update(
         done=task.asked, due_at=None, attempts=0
     )
+
+
+async def still_asked(task: VerificationTask) -> bool:
+    """Whether nobody has asked for another look since the task was claimed; locks it until the transaction ends."""
+    row = await VerificationTask.filter(person_id=task.person_id).select_for_update().get()
+    return bool(row.asked == task.asked)
 
 
 def identity_of(person: Person) -> Identity:
@@ -111,10 +117,19 @@ async def _gather(db: BaseDBAsyncClient, person: Person, twins: tuple[int, ...] 
         face=FaceVerdict(check.verdict) if check else None,
         turned=bool(person.selfie_photo_id and person.turned_photo_id),
         attested=reference is not None,
+        card=await _card(person),
         twins=twins,
         excluded=await lists.excluded_by(db, person.nik_index),
         served=await lists.served(db, ring.index("kk", person.kk)),
     )
+
+
+async def _card(person: Person) -> Match:
+    """Whether the card says the NIK that the person gives; unknown where it could not be read."""
+    reading = await CardReading.filter(photo_id=person.card_photo_id).first()
+    if reading is None or reading.nik_index is None:
+        return Match.UNKNOWN
+    return Match.MATCH if bytes(reading.nik_index) == person.nik_index else Match.MISMATCH
 
 
 async def verify(
@@ -132,7 +147,8 @@ async def verify(
     decisions = {layer: said for layer in Layer if (said := review.decision_on(cases, layer, seen[layer]))}
     verdicts = rules.judge(facts, today, eligibility, asked, decisions)
     await _keep(person.id, verdicts, seen, programme.version, now)
-    await review.drop_cases(cases, seen, now)
+    searched = {layer: digest for layer, digest in seen.items() if layer != Layer.UNIQUE or twins is not None}
+    await review.drop_cases(cases, searched, now)
     for layer, verdict in verdicts.items():
         if verdict.state == LayerState.REVIEW:
             others = twins or () if layer == Layer.UNIQUE else ()
@@ -165,9 +181,7 @@ async def _keep(
 
 
 async def _open_signals(person: Person, now: datetime) -> None:
-    """Things that staff should see and no layer shows: a card that could not be read, or says another NIK than the
-    person; one NIK, phone or card photo on several registrations.
-    """
+    """Things that staff should see and no layer shows: one NIK, phone or card photo on several registrations."""
     photo = await Photo.filter(id=person.card_photo_id).first() if person.card_photo_id else None
     alike = [same.id for same in await Photo.filter(sha256=photo.sha256).only("id")] if photo else []
     signals = {
@@ -175,13 +189,6 @@ async def _open_signals(person: Person, now: datetime) -> None:
         "phone_reused": Person.filter(phone_index=person.phone_index),
         "card_reused": Person.filter(card_photo_id__in=alike),
     }
-    reading = await CardReading.filter(photo_id=person.card_photo_id).first()
-    if reading is not None:
-        unread = "nik" not in reading.was_read.split(",")
-        about_card = {"card_unread": unread, "nik_corrected": "nik" in reading.corrected.split(",")}
-        for reason in (reason for reason, seen in about_card.items() if seen):
-            evidence = crypto.ring().index("signal", f"{reason}:{person.card_photo_id}")
-            await review.open_case(person.id, Layer.FACE, reason, evidence, now, hidden=True)
     for reason, people in signals.items():
         others = [other.id for other in await people.exclude(id=person.id).order_by("id").only("id")]
         if others:

@@ -21,8 +21,8 @@ async def open_case(
     others: Iterable[int] = (),
     hidden: bool = False,
 ) -> None:
-    """Ask staff to look; the same reason on the same evidence is one case."""
-    await ReviewCase.get_or_create(
+    """Ask staff to look; the same reason on the same evidence is one case, also when it was dropped in between."""
+    case, new = await ReviewCase.get_or_create(
         person_id=person_id,
         layer=layer,
         reason=reason,
@@ -34,6 +34,14 @@ async def open_case(
             "opened_at": now,
         },
     )
+    if not new:
+        await _reopen(case, now)
+
+
+async def _reopen(case: ReviewCase, now: datetime) -> bool:
+    """Open a case again that was closed undecided; whether it was."""
+    dropped = ReviewCase.filter(id=case.id, status=TaskStatus.DONE, decision__isnull=True)
+    return bool(await dropped.update(status=TaskStatus.PENDING, closed_at=None, opened_at=now))
 
 
 async def open_cases() -> list[ReviewCase]:
@@ -59,12 +67,9 @@ async def vote(case_id: int, staff: str, decision: Decision, words: str, now: da
     if decision == Decision.REJECT and not words.strip():
         raise DomainError("staff.no_words")
     layer = Layer(case.layer)
-    if decision == Decision.NEW_PHOTO and layer not in ABOUT_PHOTOS:
+    if decision == Decision.NEW_PHOTO and (case.hidden or layer not in ABOUT_PHOTOS):
         raise DomainError("staff.no_photo")
-    earlier = ReviewVote.filter(
-        case__person_id=case.person_id, case__layer=case.layer, case__evidence=case.evidence, staff=staff
-    )
-    if await earlier.exists():
+    if await _voted(case, staff):
         raise DomainError("staff.voted_before")
     await ReviewVote.create(case_id=case.id, staff=staff, decision=decision, words=words.strip(), voted_at=now)
     votes = await votes_on(case.id)
@@ -75,6 +80,17 @@ async def vote(case_id: int, staff: str, decision: Decision, words: str, now: da
     return result
 
 
+async def _voted(case: ReviewCase, staff: str) -> bool:
+    """Whether a member of staff has voted on this, or on what an appeal is about."""
+    about = [bytes(case.evidence)]
+    if case.appeal and (settled := _settled(await cases_of(case.person_id), Layer(case.layer), bytes(case.evidence))):
+        about.append(bytes(settled.evidence))
+    earlier = ReviewVote.filter(
+        case__person_id=case.person_id, case__layer=case.layer, case__evidence__in=about, staff=staff
+    )
+    return await earlier.exists()
+
+
 async def cases_of(person_id: int) -> list[ReviewCase]:
     """All cases about a person, in the order they were settled; open ones last."""
     cases = await ReviewCase.filter(person_id=person_id).order_by("id")
@@ -82,9 +98,19 @@ async def cases_of(person_id: int) -> list[ReviewCase]:
 
 
 def _settled(cases: Iterable[ReviewCase], layer: Layer, evidence: bytes) -> ReviewCase | None:
-    """The case that was decided last: on this evidence, or a signal for which the person was rejected."""
+    """The case that was decided last: on this evidence, or a signal for which the person was rejected and no appeal
+    was granted since.
+    """
     last = None
     for case in cases:
+        if (
+            case.layer == layer
+            and case.appeal
+            and case.decision == Decision.ACCEPT
+            and last is not None
+            and last.hidden
+        ):
+            last = None
         counts = case.decision == Decision.REJECT if case.hidden else bytes(case.evidence) == evidence
         if case.layer == layer and case.decision is not None and counts:
             last = case
@@ -109,7 +135,8 @@ async def words_for(person_id: int, layer: Layer, evidence: bytes) -> str:
 async def drop_cases(cases: Iterable[ReviewCase], seen: Mapping[Layer, bytes], now: datetime) -> None:
     """Close cases on evidence that has changed since; signals stay, whatever the layers see."""
     for case in cases:
-        if case.status == TaskStatus.PENDING and not case.hidden and bytes(case.evidence) != seen[Layer(case.layer)]:
+        evidence = bytes(case.evidence)
+        if case.status == TaskStatus.PENDING and not case.hidden and evidence != seen.get(Layer(case.layer), evidence):
             await ReviewCase.filter(id=case.id).update(status=TaskStatus.DONE, closed_at=now)
 
 
@@ -123,7 +150,7 @@ async def appeal(person_id: int, now: datetime) -> int:
         raise DomainError("review.nothing_to_appeal")
     asked = 0
     for outcome in failed:
-        _, new = await ReviewCase.get_or_create(
+        case, new = await ReviewCase.get_or_create(
             person_id=person_id,
             layer=outcome.layer,
             reason="appeal",
@@ -131,7 +158,7 @@ async def appeal(person_id: int, now: datetime) -> int:
             appeal=True,
             defaults={"opened_at": now},
         )
-        asked += new
+        asked += new or await _reopen(case, now)
     if not asked:
         raise DomainError("review.appealed_before")
     return asked

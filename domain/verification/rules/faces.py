@@ -50,9 +50,10 @@ def portrait_problem(facts: FaceFacts) -> str:
 def face_verdict(score: float | None, tries: int, rules: FaceRules) -> FaceVerdict:
     """What a similarity means at the nth try: near misses go to staff only when better photos did not help.
 
-    None: the card shows no portrait to compare with, so that staff have to look.
+    None: the card shows no portrait to compare with, so that staff have to look. So have they where the two are as
+    alike as only copies of one picture are.
     """
-    if score is None:
+    if score is None or score >= rules.same_picture:
         return FaceVerdict.REVIEW
     if score >= rules.same:
         return FaceVerdict.SAME
@@ -61,13 +62,14 @@ def face_verdict(score: float | None, tries: int, rules: FaceRules) -> FaceVerdi
     return FaceVerdict.DIFFERENT
 
 
-def turn_verdict(turn: float, asked: Side, score: float, rules: FaceRules) -> TurnVerdict:
+def turn_verdict(before: float, after: float, asked: Side, score: float, rules: FaceRules) -> TurnVerdict:
     """What a second selfie shows: whose face, and whether the head has turned since the first one.
 
-    ``turn`` is the difference of the two yaws. It grows when somebody turns to their own left; a front camera that
-    mirrors makes it the right.
+    ``before`` and ``after`` are yaws. They grow when somebody turns to their own left; a front camera that mirrors
+    makes it the right. The second must be turned further than the first: a mirror image of it is not.
     """
-    if abs(turn) < rules.turned:
+    turn = after - before
+    if abs(turn) < rules.turned or abs(after) - abs(before) < rules.turned:
         return TurnVerdict.STRAIGHT
     if score < rules.turned_same:
         return TurnVerdict.DIFFERENT

@@ -31,9 +31,9 @@ class Facts:
 
     ``registry`` is what the civil registry said field by field, None while it has not answered this question.
     ``face`` is None without a comparison of this selfie, ``turned`` whether a second one showed the head turned,
-    ``attested`` whether a partner vouches for this NIK. ``twins`` are other applicants with a face this alike, None
-    before they were looked for. ``excluded`` is the code of a list that shuts out, ``served`` the recipients of the
-    family card so far; both None before the lists were looked up.
+    ``attested`` whether a partner vouches for this NIK, ``card`` whether it is the one that was read on the card.
+    ``twins`` are other applicants with a face this alike, None before they were looked for. ``excluded`` is the code of
+    a list that shuts out, ``served`` the recipients of the family card so far: both None before anybody looked.
     """
 
     nik: str
@@ -50,6 +50,7 @@ class Facts:
     face: FaceVerdict | None = None
     turned: bool = False
     attested: bool = False
+    card: Match = Match.UNKNOWN
     twins: tuple[int, ...] | None = None
     excluded: str | None = None
     served: int | None = None
@@ -86,13 +87,13 @@ def _nik(facts: Facts, now: Circumstances) -> Verdict:
         return _verdict(Layer.NIK, LayerState.PASSED)
     if facts.registry is None:
         return _verdict(Layer.NIK, LayerState.WAITING)
-    sure = all(facts.registry.get(name) == Match.MATCH for name in ("nik", "birth_date"))
+    sure = now.identified and all(facts.registry.get(name) == Match.MATCH for name in ("nik", "birth_date"))
     return _verdict(Layer.NIK, LayerState.PASSED if sure else LayerState.REVIEW)
 
 
 def _registry(facts: Facts, now: Circumstances) -> Verdict:
     """The registry fails somebody whose number it denies or who differs in two fields; one difference is looked at."""
-    if facts.registry is None:
+    if facts.registry is None or not now.identified:  # it must not answer whoever types a number
         return _verdict(Layer.REGISTRY, LayerState.WAITING)
     said = [facts.registry.get(name, Match.UNKNOWN) for name in REGISTRY_FIELDS]
     if said[0] == Match.MISMATCH or said.count(Match.MISMATCH) > 1:
@@ -126,7 +127,9 @@ def _face(facts: Facts, now: Circumstances) -> Verdict:
         FaceVerdict.DIFFERENT: LayerState.FAILED,
     }
     state = LayerState.WAITING if facts.face is None else states[facts.face]
-    if state == LayerState.PASSED and now.layers.liveness and not facts.turned:
+    # A face proves a NIK only by the card on which both stand.
+    seen = facts.card == Match.MATCH and (facts.turned or not now.layers.liveness)
+    if state == LayerState.PASSED and not seen:
         state = LayerState.REVIEW
     return _verdict(Layer.FACE, state)
 
@@ -171,7 +174,7 @@ LAYERS: Mapping[Layer, _Rule] = {
     Layer.AGE: _Rule(_age, ("birth_date",)),
     Layer.EDUCATION: _Rule(_education, ("education",)),
     Layer.EMPLOYMENT: _Rule(_employment, ("employment",)),
-    Layer.FACE: _Rule(_face, ("selfie", "face", "turned", "attested")),
+    Layer.FACE: _Rule(_face, ("nik", "card", "selfie", "face", "turned", "attested")),
     Layer.UNIQUE: _Rule(_unique, ("selfie", "twins")),
     Layer.LISTS: _Rule(_lists, ("nik", "excluded")),
     Layer.HOUSEHOLD: _Rule(_household, ("kk", "served")),
