@@ -13,8 +13,8 @@ FRONT, TURNED, STRANGER = "p080_1", "p080_0", "p005_0"  # turned to her own righ
 
 @cache
 def card(printed: PrintedCard = SITI) -> bytes:
-    """A photo of the card."""
-    return render(printed, 3, 0.2, FACES / "images" / f"{FRONT}.jpg")
+    """A photo of the card; its portrait is another picture of her than the selfie, as it is in life."""
+    return render(printed, 3, 0.2, FACES / "images" / f"{TURNED}.jpg")
 
 
 @cache
