@@ -68,7 +68,14 @@ class App:
         self.settings, self.db, self.programme, self._senders = settings, db, programme, senders
         self.engine = Engine(db, programme, clock.now, self._wake)
         self.delivery = Delivery(db, senders, clock.now)
-        self.notices = Notices(db, self.delivery, _pace(settings, senders), dict, clock.now)
+        self.notices = Notices(
+            db,
+            self.delivery,
+            _pace(settings, senders),
+            dict,
+            clock.now,
+            (settings.sms_from_hour, settings.sms_until_hour),
+        )
         self.delivery.on_settled = self.notices.settled
 
     def _wake(self) -> None:

@@ -63,6 +63,8 @@ class Delivery:
         self._clock = clock
         self._queues: dict[str, deque[tuple[Outgoing, float]]] = {}
         self._started: asyncio.Queue[str] = asyncio.Queue()
+        # Whose platforms can be asked: after a crash as after a call without an answer, nothing is sent again unasked.
+        self._tracing = [channel.value for channel, sender in senders.items() if hasattr(sender, "find")]
         self._settled: list[Settled] = []
         self._used: Counter[str] = Counter()
         self.on_settled: OnSettled | None = None
@@ -295,6 +297,8 @@ class Delivery:
         """Take over what a crash left behind or what waits for another try."""
         while True:
             try:
+                if self._tracing:
+                    await self._tables.doubt(self._db, self._tracing, self._clock())
                 rows = await self._tables.stranded(self._db, self._clock(), LEASE, limit=200)
                 if rows:
                     self.post([outgoing(row) for row in rows])

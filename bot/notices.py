@@ -19,7 +19,7 @@ from bot.channel import SendError, Trouble
 from bot.delivery import Delivery, Settled
 from bot.tasks import unless_cancelled
 from domain.notices.actions import check_code, route
-from domain.notices.rules import rung_name, soft_name, words_key
+from domain.notices.rules import SMS_HOURS, rung_name, soft_name, words_key
 from handlers.conversation import Say
 from handlers.engine import LEASE, PULLED, Body, Outgoing, outgoing
 from models.enums import Channel, OutboxStatus
@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0
 SLICE = timedelta(seconds=1)  # of a sender's pace that is booked and sent at a time
-UNPACED = 500  # messages at a time where nothing limits them
+MARGIN = 0.002  # so that clocks that are not quite even never make a second too full
+UNPACED = 500  # messages at a time where nothing limits them, or hardly anything
 
 Templates = Mapping[str, Mapping[str, str]]
 """Ids of approved WhatsApp templates, by language and kind."""
@@ -50,7 +51,9 @@ class Notices:
         pace: Mapping[Channel, float],
         templates: Callable[[], Templates],
         clock: Callable[[], datetime],
+        sms_hours: tuple[int, int] = SMS_HOURS,
     ) -> None:
+        self._sms_hours = sms_hours
         self._db, self._delivery, self._pace, self._templates, self._clock = db, delivery, pace, templates, clock
         self._tables = NoticeTables(db)
         self._wake = {channel: asyncio.Event() for channel in (*pace, *PULLED)}
@@ -84,7 +87,7 @@ class Notices:
     async def _route(self) -> int:
         kinds = {language: frozenset(by_kind) for language, by_kind in self._templates().items()}
         async with in_transaction() as db:
-            found = await route(db, kinds, self._clock())
+            found = await route(db, kinds, self._clock(), self._sms_hours)
         if found:
             for event in self._wake.values():
                 event.set()
@@ -93,8 +96,8 @@ class Notices:
     async def send_some(self, channel: Channel) -> int:
         """Take what one slice of the channel's pace allows and post it; returns when the slice is over."""
         rate = self._pace.get(channel)
-        limit = max(1, round(rate * SLICE.total_seconds())) if rate else UNPACED
-        every = timedelta(seconds=1 / rate) if rate else timedelta(0)
+        limit = min(UNPACED, max(1, round(rate * SLICE.total_seconds()))) if rate else UNPACED
+        every = timedelta(seconds=(1 + MARGIN) / rate) if rate else timedelta(0)
         now = self._clock()
         used = self._delivery.take_used(channel)
         try:
@@ -150,7 +153,8 @@ def _message(
 ) -> Outgoing:
     key = words_key(row.kind, channel)
     template = templates.get(talk.language, {}).get(row.kind, "") if row.template else ""
-    body = Body(Say(key, {**row.params, "check_code": check_code(row.id)}), phone, template)
+    to = phone if channel == Channel.SMS or channel in PULLED else talk.address(row.address_id)
+    body = Body(Say(key, {**row.params, "check_code": check_code(row.id)}), to, template)
     return Outgoing(
         OutboxRow(
             id=0,

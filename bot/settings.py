@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     twilio_messaging_service_sid: str = ""
     whatsapp_pace: float = Field(80.0, gt=0)
     sms_pace: float = Field(10.0, gt=0)
+    sms_from_hour: int = Field(8, ge=0, le=23)
+    sms_until_hour: int = Field(20, ge=1, le=24)
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = "Gelombang <noreply@localhost>"
     registry_url: str = ""

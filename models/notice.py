@@ -34,11 +34,8 @@ class Notice(Model):
 
     class Meta:
         table = "notice"
-        unique_together = (("kind", "subject_id", "person_id"),)
-        indexes = (
-            Index(fields=("status", "channel", "priority", "due_at")),
-            Index(fields=("person_id",)),
-        )
+        unique_together = (("person_id", "kind", "subject_id"),)  # in this order it also finds a person's own
+        indexes = (Index(fields=("status", "channel", "priority", "due_at")),)
 
 
 class SenderState(Model):

@@ -10,7 +10,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from models import crypto
 from models.enums import NoticeStatus
-from models.turns import TurnTables
+from models.turns import ADDRESS_CONTEXT, TurnTables
 
 PARAMS_CONTEXT = b"notice.params"
 NEW, ROUTED, SENDING, TOLD = NoticeStatus.NEW, NoticeStatus.ROUTED, NoticeStatus.SENDING, NoticeStatus.TOLD
@@ -46,7 +46,7 @@ class RoutedRow:
 
 @dataclass(slots=True)
 class TalkRow:
-    """A person's conversation, for telling them something; ``chats`` are (address, channel, reachable)."""
+    """A person's conversation, for telling them something; ``chats`` are (address, channel, reachable, sealed value)."""
 
     id: int
     language: str
@@ -55,7 +55,12 @@ class TalkRow:
     paused: bool
     last_address_id: int | None
     heard_at: datetime | None
-    chats: list[tuple[int, str, bool]]
+    chats: list[tuple[int, str, bool, bytes]]
+
+    def address(self, address_id: int) -> str:
+        """The chat or number behind one of the chats."""
+        sealed = next(chat[3] for chat in self.chats if chat[0] == address_id)
+        return crypto.ring().open(sealed, ADDRESS_CONTEXT).decode()
 
 
 _NOTICE = "id, kind, subject_id, person_id, params, tried, channel, address_id, template"
@@ -136,7 +141,7 @@ class NoticeTables(TurnTables):
         people = self._list(1, "bigint")
         rows = await db.execute_query_dict(
             "SELECT c.person_id, c.id, c.language, c.step, c.version, c.paused, c.last_address_id, c.heard_at, "  # noqa: S608
-            "a.id AS address_id, a.channel, a.reachable FROM conversation c "
+            "a.id AS address_id, a.channel, a.reachable, a.value FROM conversation c "
             f"LEFT JOIN address a ON a.conversation_id = c.id WHERE c.person_id IN ({people}) "
             "ORDER BY c.updated_at, a.id",
             [self._values(person_ids)],
@@ -156,7 +161,8 @@ class NoticeTables(TurnTables):
                     chats=[],
                 )
             if row["address_id"] is not None:
-                talk.chats.append((row["address_id"], row["channel"], bool(row["reachable"])))
+                chat = row["address_id"], row["channel"], bool(row["reachable"]), bytes(row["value"])
+                talk.chats.append(chat)
         return talks
 
     async def route(self, db: BaseDBAsyncClient, rows: Sequence[RoutedRow]) -> None:

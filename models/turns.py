@@ -394,6 +394,15 @@ class TurnTables:
         times = [_when(row.pop("sent_at")) for row in rows]
         return [(_outbox(row), tried) for row, tried in zip(rows, times, strict=True)]
 
+    async def doubt(self, db: BaseDBAsyncClient, channels: Sequence[str], now: datetime) -> None:
+        """Messages that a process was sending when it died: nobody knows whether they went out."""
+        mark = self._mark
+        await db.execute_many(
+            f"UPDATE outbox SET status = '{OutboxStatus.UNKNOWN}', sent_at = created_at "  # noqa: S608
+            f"WHERE status = '{OutboxStatus.ATTEMPTING}' AND channel = {mark}1 AND lease_until < {mark}2",
+            [[channel, self.moment(now)] for channel in channels],
+        )
+
     async def send_again(self, db: BaseDBAsyncClient, row_id: int) -> None:
         """A message that the provider does not have: the sweep takes it up."""
         mark = self._mark

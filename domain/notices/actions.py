@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
-from domain.notices.rules import KINDS, Chat, NoRung, Params, Reach, next_rung
+from domain.notices.rules import KINDS, SMS_HOURS, Chat, NoRung, Params, Reach, next_rung
 from models import crypto
 from models.enums import Channel, NoticeStatus
 from models.notice import Notice
@@ -48,7 +48,11 @@ async def announce(
 
 
 async def route(
-    db: BaseDBAsyncClient, templates: Mapping[str, frozenset[str]], now: datetime, limit: int = 1_000
+    db: BaseDBAsyncClient,
+    templates: Mapping[str, frozenset[str]],
+    now: datetime,
+    sms_hours: tuple[int, int] = SMS_HOURS,
+    limit: int = 1_000,
 ) -> int:
     """Put notices on the next rung of their ladder, or give them up with the reason; gives how many were looked at.
 
@@ -64,7 +68,11 @@ async def route(
             routed.append(RoutedRow(row.id, NoticeStatus.EXPIRED, now, reason="too old"))
             continue
         talk = talks.get(row.person_id)
-        rung = next_rung(row.kind, reach_of(talk, templates), row.tried, now) if talk else NoRung("no conversation")
+        rung = (
+            next_rung(row.kind, reach_of(talk, templates, sms_hours), row.tried, now)
+            if talk
+            else NoRung("no conversation")
+        )
         if isinstance(rung, NoRung):
             routed.append(RoutedRow(row.id, NoticeStatus.UNREACHED, now, reason=rung.reason))
         else:
@@ -75,13 +83,13 @@ async def route(
     return len(routed)
 
 
-def reach_of(talk: TalkRow, templates: Mapping[str, frozenset[str]]) -> Reach:
+def reach_of(talk: TalkRow, templates: Mapping[str, frozenset[str]], sms_hours: tuple[int, int]) -> Reach:
     """How a person with this conversation can be reached."""
     chats = [
         Chat(number, Channel(channel), reachable, number == talk.last_address_id)
-        for number, channel, reachable in talk.chats
+        for number, channel, reachable, _ in talk.chats
     ]
-    return Reach(chats, talk.heard_at, talk.paused, templates.get(talk.language, frozenset()))
+    return Reach(chats, talk.heard_at, talk.paused, templates.get(talk.language, frozenset()), sms_hours)
 
 
 def check_code(notice_id: int) -> str:

@@ -11,7 +11,7 @@ from models.enums import Channel
 WINDOW = timedelta(hours=24)  # WhatsApp takes free text so long after the person's last message
 SOFT_TRIES = 3  # of one SMS that did not arrive for a reason that may pass
 SOFT_WAIT = timedelta(hours=1)  # then four times as long
-SMS_HOURS = (time(8), time(20))  # local time; nobody is woken by the state
+SMS_HOURS = (8, 20)  # local time; nobody is woken by the state
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,17 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """All that is known of how a person can be reached. ``heard_at`` is about their last chat."""
+    """All that is known of how a person can be reached.
+
+    ``heard_at`` is about their last chat, ``templates`` are kinds with one in their language, ``sms_hours`` the hours of
+    the day between which an SMS may be sent.
+    """
 
     chats: Sequence[Chat]
     heard_at: datetime | None
     paused: bool
     templates: frozenset[str]
+    sms_hours: tuple[int, int] = SMS_HOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ def next_rung(kind: str, reach: Reach, tried: Sequence[str], now: datetime) -> R
     soft = tried.count(soft_name(name))
     if name in tried or soft >= SOFT_TRIES:
         return NoRung("all tried")
-    return Rung(Channel.SMS, 0, sms_time(now + SOFT_WAIT * 4 ** (soft - 1) if soft else now))
+    return Rung(Channel.SMS, 0, sms_time(now + SOFT_WAIT * 4 ** (soft - 1) if soft else now, reach.sms_hours))
 
 
 def _at_chat(kind: str, chat: Chat, reach: Reach, now: datetime) -> list[Rung]:
@@ -151,13 +156,13 @@ def window_open(heard_at: datetime | None, now: datetime) -> bool:
     return heard_at is not None and now < heard_at + WINDOW - timedelta(minutes=1)
 
 
-def sms_time(now: datetime) -> datetime:
+def sms_time(now: datetime, hours: tuple[int, int] = SMS_HOURS) -> datetime:
     """Now, or the next moment at which an SMS may be sent."""
     local = now.astimezone(WIB)
-    if SMS_HOURS[0] <= local.time() < SMS_HOURS[1]:
+    if hours[0] <= local.hour < hours[1]:
         return now
-    day = local.date() if local.time() < SMS_HOURS[0] else local.date() + timedelta(days=1)
-    return datetime.combine(day, SMS_HOURS[0], WIB).astimezone(now.tzinfo)
+    day = local.date() if local.hour < hours[0] else local.date() + timedelta(days=1)
+    return datetime.combine(day, time(hours[0]), WIB).astimezone(now.tzinfo)
 
 
 Params: TypeAlias = Mapping[str, object]

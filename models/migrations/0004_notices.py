@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('told_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'notice', 'app': 'models', 'unique_together': (('kind', 'subject_id', 'person_id'),), 'indexes': [Index(fields=['status', 'channel', 'priority', 'due_at']), Index(fields=['person_id'])], 'pk_attr': 'id', 'table_description': 'One piece of news for one person: the same kind, subject and person are the same news.'},
+            options={'table': 'notice', 'app': 'models', 'unique_together': (('person_id', 'kind', 'subject_id'),), 'indexes': [Index(fields=['status', 'channel', 'priority', 'due_at'])], 'pk_attr': 'id', 'table_description': 'One piece of news for one person: the same kind, subject and person are the same news.'},
             bases=['Model'],
         ),
         ops.CreateModel(
