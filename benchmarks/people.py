@@ -42,7 +42,8 @@ async def register(db: BaseDBAsyncClient, channels: Sequence[Channel]) -> None:
         async with in_transaction() as connection:
             await _insert(
                 connection, "person", "id, nik, kk, name, birth_date, address, phone, nik_index, kk_index, "
-                "phone_index, sex, region_code, education, employment, interest, warnings, declared_at, created_at", people,
+                "phone_index, sex, region_code, education, employment, interest, warnings, declared_at, created_at",
+                people,
             )  # fmt: skip
             await _insert(
                 connection, "conversation", "id, origin, language, step, version, draft, phone_index, person_id, "

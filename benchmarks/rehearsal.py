@@ -4,7 +4,7 @@ PEOPLE=n (200,000) selected people: 45 % on Telegram, 40 % on WhatsApp, 10 % in 
 those on Telegram 5 % have blocked the bot; of those on WhatsApp 3 % are not there any more (half are refused at once,
 half in a later report); 2 % of the calls to Twilio get no answer (half of them were taken); 1 % of the numbers take no
 SMS. Every report comes twice, and late ones come first. The server is the real command with its real clients over HTTP
-on loopback; it is killed (-9) twice and started again. Paces are raised, since at the platforms' own it would take hours.
+on loopback; it is killed (-9) twice and started again. Paces are raised: at the platforms' own it would take hours.
 
 Claim: nobody is lost, everybody who can be reached is told, and nobody twice but where Telegram gave no answer or the
 server was killed during a call: Telegram can't be asked, and those are counted.

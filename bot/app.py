@@ -33,6 +33,7 @@ from bot.partners import KycDesk
 from bot.photos import Photos, Remote
 from bot.reports import TwilioDesk
 from bot.settings import Settings
+from bot.templates import Templates
 from bot.verifications import Verifications
 from domain import clock, regions
 from domain.programme import DEFAULT, Programme, load, load_partners
@@ -68,14 +69,10 @@ class App:
         self.settings, self.db, self.programme, self._senders = settings, db, programme, senders
         self.engine = Engine(db, programme, clock.now, self._wake)
         self.delivery = Delivery(db, senders, clock.now)
-        self.notices = Notices(
-            db,
-            self.delivery,
-            _pace(settings, senders),
-            dict,
-            clock.now,
-            (settings.sms_from_hour, settings.sms_until_hour),
-        )
+        hours = settings.sms_from_hour, settings.sms_until_hour
+        self.templates = Templates()
+        approved = self.templates.approved
+        self.notices = Notices(db, self.delivery, _pace(settings, senders), approved, clock.now, hours)
         self.delivery.on_settled = self.notices.settled
 
     def _wake(self) -> None:
@@ -85,7 +82,8 @@ class App:
 
     def workers(self) -> tuple[Runs, ...]:
         """Everything that runs for as long as the process does."""
-        return self.engine, self.delivery, self.notices, self.photos.work, self.verifications.work
+        work = self.photos.work, self.verifications.work
+        return self.engine, self.delivery, self.templates, self.notices, *work
 
     async def receive(self, inbound: Inbound) -> TurnResult:
         """Take a message and deliver the replies: what every channel calls."""
@@ -148,6 +146,8 @@ async def running(
             stack.push_async_callback(registry.close)
         db = await stack.enter_async_context(database(settings.database_url))
         app = App(settings, db, programme, senders)
+        if isinstance(whatsapp := senders.get(Channel.WHATSAPP), WhatsAppSender):
+            whatsapp.contents = app.templates.contents
         app.photos = Photos(
             faces, cards, MediaFolder(settings.media_dir), programme, clock.now, remotes or {}, app.receive
         )
@@ -200,7 +200,7 @@ async def serve(settings: Settings) -> None:
     telegram = _telegram(settings)
     senders: dict[Channel, Sender] = {Channel.TELEGRAM: telegram} if telegram else {}
     remotes = {Channel.TELEGRAM: Remote(telegram.fetch)} if telegram else {}
-    twilio = _twilio(settings)
+    twilio = twilio_account(settings)
     if twilio:
         senders |= _twilio_senders(settings, twilio)
         remotes[Channel.WHATSAPP] = Remote(twilio.fetch, twilio.forget)
@@ -267,7 +267,8 @@ async def register_webhook(settings: Settings) -> None:
         await telegram.close()
 
 
-def _twilio(settings: Settings) -> Twilio | None:
+def twilio_account(settings: Settings) -> Twilio | None:
+    """The Twilio account that is set; raises ValueError where a part of it is missing."""
     token = settings.twilio_auth_token.get_secret_value()
     if not settings.twilio_account_sid and not token:
         return None
@@ -283,7 +284,7 @@ def _twilio(settings: Settings) -> Twilio | None:
 def _twilio_senders(settings: Settings, account: Twilio) -> dict[Channel, Sender]:
     senders: dict[Channel, Sender] = {}
     if settings.twilio_whatsapp_from:
-        senders[Channel.WHATSAPP] = WhatsAppSender(account, settings.twilio_whatsapp_from, {})
+        senders[Channel.WHATSAPP] = WhatsAppSender(account, settings.twilio_whatsapp_from)
     if settings.twilio_sms_from or settings.twilio_messaging_service_sid:
         senders[Channel.SMS] = SmsSender(account, settings.twilio_sms_from, settings.twilio_messaging_service_sid)
     return senders

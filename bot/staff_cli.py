@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from bot.settings import Settings
 from domain import clock, regions
 from domain.errors import DomainError
+from domain.notices.actions import rungs_of, standing_of_all
 from domain.verification.actions.cards import reading_rates
 from domain.verification.actions.lists import ListTerms, define, overview
 from models import crypto
@@ -42,6 +43,10 @@ def add_commands(add: Add) -> None:
     page = add("review", _review, "decide cases on a page of this machine")
     page.add_argument("--staff", required=True, help="your name; votes are kept with it")
     page.add_argument("--port", type=int, default=8090)
+    templates = add("templates", _templates, "make WhatsApp's templates and submit them, or see how far they are")
+    templates.add_argument("what", choices=["sync", "check"])
+    notices = add("notices", _notices, "who was told what, and why some could not be reached")
+    notices.add_argument("--person", type=int, help="every rung of this person's notices, with its reason")
     add("cards", _cards, "how well ID cards are read: fields read, confirmed and corrected")
     add("lists", _lists, "show the lists of people that change who is admitted")
     imported = add("import-list", _import_list, "replace a list by a CSV or XLSX file with a column nik (or kk)")
@@ -53,6 +58,38 @@ def add_commands(add: Add) -> None:
     imported.add_argument("--reason", help="why it shuts people out, in Indonesian, as they read it")
     imported.add_argument("--reason-en", help="the same in English")
     imported.add_argument("--report", type=Path, help="where bad lines go (default: FILE.report.csv)")
+
+
+def _templates(settings: Settings, options: argparse.Namespace) -> int:
+    from bot.app import twilio_account  # noqa: PLC0415
+    from bot.templates import check, sync  # noqa: PLC0415
+
+    async def work(db: Any) -> int:
+        account = twilio_account(settings)
+        if account is None:
+            raise ValueError("GELOMBANG_TWILIO_ACCOUNT_SID is not set")
+        try:
+            made = list(await sync(account, clock.now())) if options.what == "sync" else []
+            left = list(await check(account))
+        finally:
+            await account.close()
+        print("\n".join(made + left) or "all templates are approved")
+        return int(bool(left) and options.what == "check")
+
+    return with_database(settings, work)
+
+
+def _notices(settings: Settings, options: argparse.Namespace) -> int:
+    async def work(db: Any) -> int:
+        if options.person is None:
+            for kind, status, reason, count in await standing_of_all():
+                print(f"{kind:<20} {status:<10} {reason:<16} {count:>9,}")
+            return 0
+        for line in await rungs_of(options.person):
+            print(line)
+        return 0
+
+    return with_database(settings, work)
 
 
 def _review(settings: Settings, options: argparse.Namespace) -> int:

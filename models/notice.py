@@ -47,3 +47,22 @@ class SenderState(Model):
 
     class Meta:
         table = "sender_state"
+
+
+class MessageTemplate(Model):
+    """A content made at the provider: the words of a kind of notice in one language, or buttons and lists.
+
+    ``sha256`` is of what was declared, so that changed words make a new one. ``status`` is the platform's approval.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    name = fields.CharField(max_length=32)
+    language = fields.CharField(max_length=8)
+    sha256 = fields.BinaryField()
+    sid = fields.CharField(max_length=64)
+    status = fields.CharField(max_length=32)
+    made_at = fields.DatetimeField()
+
+    class Meta:
+        table = "message_template"
+        unique_together = (("name", "language"),)

@@ -46,7 +46,10 @@ class RoutedRow:
 
 @dataclass(slots=True)
 class TalkRow:
-    """A person's conversation, for telling them something; ``chats`` are (address, channel, reachable, sealed value)."""
+    """A person's conversation, for telling them something.
+
+    ``chats`` are (address, channel, reachable, sealed value).
+    """
 
     id: int
     language: str

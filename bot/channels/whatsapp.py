@@ -65,9 +65,9 @@ def pieces(text: str) -> list[str]:
 class WhatsAppSender:
     """The sending half, from one WhatsApp number. ``contents``: ids of the contents for buttons, by kind and count."""
 
-    def __init__(self, account: Twilio, number: str, contents: Mapping[str, str]) -> None:
+    def __init__(self, account: Twilio, number: str, contents: Mapping[str, str] | None = None) -> None:
         self._account, self._from = account, PREFIX + number.removeprefix(PREFIX)
-        self._contents = contents
+        self.contents: Mapping[str, str] = contents or {}
 
     async def send(self, to: str, message: Rendered, number: int) -> Sent | SendError:
         """See bot.channel.Sender."""
@@ -75,7 +75,7 @@ class WhatsAppSender:
         if message.template:
             variables = json.dumps(message.variables)
             return await self._account.create(number, **base, content_sid=message.template, content_variables=variables)
-        if content := buttons(message, self._contents):
+        if content := buttons(message, self.contents):
             return await self._account.create(number, **base, **content)
         *first, last = pieces(numbered(message))
         for part in first:

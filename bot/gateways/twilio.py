@@ -134,6 +134,19 @@ class Twilio:
                 return str(message.sid)
         return None
 
+    async def content(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A call to the Content API, which holds templates; raises OSError with the status where it is refused."""
+        url = f"{self._hosts['https://content.twilio.com']}/v1/Content{path}"
+        timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as http,
+            http.request(method, url, json=body, headers=self._auth) as answer,
+        ):
+            if answer.status >= 300:
+                raise OSError(f"Twilio's Content API answers {answer.status}")
+            found: dict[str, Any] = await answer.json()
+            return found
+
     # --- photos
 
     def _media(self, url: str) -> str:

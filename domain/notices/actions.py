@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.functions import Count
 from tortoise.transactions import in_transaction
 
 from domain.notices.rules import KINDS, SMS_HOURS, Chat, NoRung, Params, Reach, next_rung
 from models import crypto
+from models.conversation import Conversation
 from models.enums import Channel, NoticeStatus
+from models.message import Outbox
 from models.notice import Notice
 from models.notices import NoticeTables, RoutedRow, TalkRow
 
@@ -110,3 +113,26 @@ async def genuine(person_id: int, code: str) -> str | None:
         if hmac.compare_digest(check_code(notice.id).encode(), typed):  # every one is compared, whichever it is
             found = notice.kind
     return found
+
+
+async def standing_of_all() -> list[tuple[str, str, str, int]]:
+    """How many notices of each kind stand where, and why."""
+    rows = (
+        await Notice.annotate(count=Count("id"))
+        .group_by("kind", "status", "reason")
+        .values_list("kind", "status", "reason", "count")
+    )
+    return sorted((str(kind), str(status), str(reason), int(str(count))) for kind, status, reason, count in rows)
+
+
+async def rungs_of(person_id: int) -> list[str]:
+    """Each rung of a person's notices, in their order: when, by what, and what came of it."""
+    lines = []
+    for notice in await Notice.filter(person_id=person_id).order_by("id"):
+        lines.append(f"{notice.kind} {notice.subject_id}: {notice.status} {notice.reason}".rstrip())
+        conversations = await Conversation.filter(person_id=person_id).only("id")
+        ids = [conversation.id for conversation in conversations]
+        for row in await Outbox.filter(conversation_id__in=ids, notice_id=notice.id).order_by("id"):
+            when = row.sent_at or row.created_at
+            lines.append(f"  {when:%Y-%m-%d %H:%M} {row.channel}: {row.status} {row.error or ''}".rstrip())
+    return lines

@@ -75,8 +75,8 @@ class Chat:
 class Reach:
     """All that is known of how a person can be reached.
 
-    ``heard_at`` is about their last chat, ``templates`` are kinds with one in their language, ``sms_hours`` the hours of
-    the day between which an SMS may be sent.
+    ``heard_at`` is about their last chat, ``templates`` are kinds with one in their language, ``sms_hours`` the hours
+    of the day between which an SMS may be sent.
     """
 
     chats: Sequence[Chat]

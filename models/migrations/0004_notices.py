@@ -10,6 +10,20 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.CreateModel(
+            name='MessageTemplate',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('name', fields.CharField(max_length=32)),
+                ('language', fields.CharField(max_length=8)),
+                ('sha256', fields.BinaryField()),
+                ('sid', fields.CharField(max_length=64)),
+                ('status', fields.CharField(max_length=32)),
+                ('made_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'message_template', 'app': 'models', 'unique_together': (('name', 'language'),), 'pk_attr': 'id', 'table_description': 'A content made at the provider: the words of a kind of notice in one language, or buttons and lists.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='Notice',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),

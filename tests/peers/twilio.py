@@ -89,6 +89,14 @@ class TwilioPeer:
         self.contents.append(content)
         return web.json_response(content, status=201)
 
+    async def _approval(self, request: web.Request) -> web.StreamResponse:
+        content = next((each for each in self.contents if each["sid"] == request.match_info["sid"]), None)
+        if content is None or not _authorised(request):
+            return web.Response(status=404)
+        if request.method == "POST":
+            content |= {"status": "pending", "asked": await request.json()}
+        return web.json_response({"sid": content["sid"], "whatsapp": {"status": content["status"]}})
+
     # --- what it calls
 
     def signed(self, url: str, form: Form) -> dict[str, str]:
@@ -152,6 +160,8 @@ async def twilio_peer() -> AsyncIterator[TwilioPeer]:
     app.router.add_get(f"{messages}.json", peer._list)
     app.router.add_route("*", messages + "/{message}/Media/{name}", peer._medium)
     app.router.add_post("/v1/Content", peer._content)
+    app.router.add_post("/v1/Content/{sid}/ApprovalRequests/whatsapp", peer._approval)
+    app.router.add_get("/v1/Content/{sid}/ApprovalRequests", peer._approval)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
