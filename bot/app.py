@@ -72,7 +72,8 @@ class App:
         hours = settings.sms_from_hour, settings.sms_until_hour
         self.templates = Templates()
         approved = self.templates.approved
-        self.notices = Notices(db, self.delivery, _pace(settings, senders), approved, clock.now, hours)
+        here = settings.public_url or f"http://{settings.host}:{settings.port}"
+        self.notices = Notices(db, self.delivery, _pace(settings, senders), approved, clock.now, hours, here)
         self.delivery.on_settled = self.notices.settled
 
     def _wake(self) -> None:

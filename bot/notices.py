@@ -19,6 +19,7 @@ from bot.channel import SendError, Trouble
 from bot.delivery import Delivery, Settled
 from bot.tasks import unless_cancelled
 from domain.notices.actions import check_code, route
+from domain.notices.links import start_links
 from domain.notices.rules import SMS_HOURS, rung_name, soft_name, words_key
 from handlers.conversation import Say
 from handlers.engine import LEASE, PULLED, Body, Outgoing, outgoing
@@ -52,7 +53,9 @@ class Notices:
         templates: Callable[[], Templates],
         clock: Callable[[], datetime],
         sms_hours: tuple[int, int] = SMS_HOURS,
+        public_url: str = "",
     ) -> None:
+        self._links = f"{public_url.rstrip('/')}/l/"
         self._sms_hours = sms_hours
         self._db, self._delivery, self._pace, self._templates, self._clock = db, delivery, pace, templates, clock
         self._tables = NoticeTables(db)
@@ -125,10 +128,13 @@ class Notices:
 
     async def _messages(self, db: BaseDBAsyncClient, channel: Channel, rows: Sequence[NoticeRow]) -> list[Outgoing]:
         talks = await self._tables.talks(db, [row.person_id for row in rows])
-        phones = {} if channel != Channel.SMS else await self._tables.phones(db, [row.person_id for row in rows])
         templates = self._templates()
+        if channel != Channel.SMS:
+            return [_in_chat(channel, row, at, talks[row.person_id], templates) for at, row in enumerate(rows)]
+        people = [row.person_id for row in rows]
+        phones, links = await self._tables.phones(db, people), await start_links(people, self._clock())
         return [
-            _message(channel, row, at, talks[row.person_id], phones.get(row.person_id, ""), templates)
+            _by_sms(row, at, talks[row.person_id], phones[row.person_id], self._links + links[row.person_id])
             for at, row in enumerate(rows)
         ]
 
@@ -148,13 +154,21 @@ class Notices:
             self._new.set()
 
 
-def _message(
-    channel: Channel, row: NoticeRow, position: int, talk: TalkRow, phone: str, templates: Templates
-) -> Outgoing:
-    key = words_key(row.kind, channel)
+def _in_chat(channel: Channel, row: NoticeRow, position: int, talk: TalkRow, templates: Templates) -> Outgoing:
     template = templates.get(talk.language, {}).get(row.kind, "") if row.template else ""
-    to = phone if channel == Channel.SMS or channel in PULLED else talk.address(row.address_id)
-    body = Body(Say(key, {**row.params, "check_code": check_code(row.id)}), to, template)
+    to = "" if channel in PULLED else talk.address(row.address_id)
+    return _outgoing(channel, row, position, talk, Body(_say(channel, row), to, template))
+
+
+def _by_sms(row: NoticeRow, position: int, talk: TalkRow, phone: str, link: str) -> Outgoing:
+    return _outgoing(Channel.SMS, row, position, talk, Body(_say(Channel.SMS, row, link=link), phone))
+
+
+def _say(channel: Channel, row: NoticeRow, **more: str) -> Say:
+    return Say(words_key(row.kind, channel), {**row.params, "check_code": check_code(row.id), **more})
+
+
+def _outgoing(channel: Channel, row: NoticeRow, position: int, talk: TalkRow, body: Body) -> Outgoing:
     return Outgoing(
         OutboxRow(
             id=0,
@@ -163,7 +177,7 @@ def _message(
             channel=channel.value,
             inbound_id=0,
             position=position,
-            key=key,
+            key=body.say.key,
             step=talk.step,
             language=talk.language,
             body=msgspec.msgpack.encode(body),

@@ -414,6 +414,8 @@ def decide(turn: Turn, version: int) -> Outcome:
         return flow.outcome(turn)
     if inbound.reachable is not None:
         return Stay()
+    if inbound.choice is not None and inbound.choice.startswith(keywords.LINK):
+        return keywords.open_link(turn)
     if version == 0 or _is_stale(inbound.choice, version):  # nothing was said to this person yet, or an old button
         return Stay(again=True)
     if inbound.text is not None and len(inbound.text) > MAX_TEXT:

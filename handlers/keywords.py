@@ -7,10 +7,13 @@ import msgspec
 
 from domain.errors import DomainError
 from domain.notices.actions import genuine
+from domain.notices.links import use_link
 from domain.staff.actions import open_help_request
 from handlers import i18n
-from handlers.conversation import Act, Choice, Draft, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
+from handlers.conversation import Act, Choice, Done, Draft, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
+from handlers.conversations.codes import send_code
 from models.conversation import Conversation
+from models.enums import Channel
 
 _WORDS = {
     "help": "bantuan bantu help tolong menu",
@@ -34,6 +37,7 @@ def _spread(words: str) -> list[str]:
 
 
 KEYWORDS = {word: name for name, words in _WORDS.items() for word in _spread(words)}
+LINK = "!link_"  # what a page that was opened by a link in an SMS says first
 ANY_TIME = frozenset({"!status", "!help", "!privacy"})  # buttons that are never too old
 AFFIRMATIVE = frozenset(["ya", "y", "iya", "yes", "ok", "oke", "okay", "setuju", "agree", "benar", "betul"])
 AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join", "!restart_yes"})
@@ -190,6 +194,19 @@ def _genuine(turn: Turn, flow: Flow, step: Step) -> Outcome:
         if kind is None:
             return Stay((Say("notice.not_genuine", choices=(Choice("!person", "help.person"),)),))
         return Stay((Say("notice.genuine", {"kind_label": f"notice.name_{kind}"}),))
+
+    return Act(action)
+
+
+def open_link(turn: Turn) -> Outcome:
+    """Somebody came by the link of an SMS: a code to that phone, and they go on where they were."""
+    token = (pressed(turn) or "").removeprefix(LINK)
+
+    async def action() -> Done:
+        phone = await use_link(token, turn.now)
+        if phone is None:
+            return Stay((Say("link.over"),), again=True)
+        return await send_code(turn, Channel.SMS, phone, "registration.phone_code", {"phone": phone}).action()
 
     return Act(action)
 

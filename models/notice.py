@@ -49,6 +49,20 @@ class SenderState(Model):
         table = "sender_state"
 
 
+class ContinueLink(Model):
+    """A link in an SMS that opens the browser chat for one person, once. Only the token's keyed hash is kept."""
+
+    id = fields.BigIntField(primary_key=True)
+    token_index = fields.BinaryField()
+    person_id = fields.BigIntField()
+    expires_at = fields.DatetimeField()
+    used_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "continue_link"
+        unique_together = (("token_index",),)
+
+
 class MessageTemplate(Model):
     """A content made at the provider: the words of a kind of notice in one language, or buttons and lists.
 

@@ -149,7 +149,8 @@ class BrowserChat:
             ("GET", "/chat/api/outbox", self._outbox),
         ):
             app.router.add_route(method, path, guarded(_answering_errors(handler)))
-        for path in ("/", "/chat", "/chat/page/{name}"):
+        # /l/... is the link of an SMS: the page itself tells the bot, so that a preview of the link uses nothing up.
+        for path in ("/", "/chat", "/chat/page/{name}", "/l/{token}"):
             app.router.add_get(path, guarded(self._page))
 
     async def _page(self, request: web.Request) -> web.StreamResponse:

@@ -57,6 +57,7 @@ SAMPLES: Mapping[str, object] = {
     "amount_number": 2_400_000,
     "reason_label": "notice.reason_quota",
     "check_code": "K7M2QX",
+    "link": "https://www.gelombang.go.id/l/ABCDEFGHJK",
 }
 NOT_SELECTED = ("notice.reason_quota", "notice.reason_layers")  # what ``reason_label`` may be
 

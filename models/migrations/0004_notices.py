@@ -10,6 +10,18 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.CreateModel(
+            name='ContinueLink',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('token_index', fields.BinaryField()),
+                ('person_id', fields.BigIntField()),
+                ('expires_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('used_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'continue_link', 'app': 'models', 'unique_together': (('token_index',),), 'pk_attr': 'id', 'table_description': "A link in an SMS that opens the browser chat for one person, once. Only the token's keyed hash is kept."},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='MessageTemplate',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),

@@ -14,7 +14,7 @@ from tests.domain.test_layers import every_reason
 
 ROOT = Path(__file__).parents[2]
 KEY = re.compile(
-    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|telegram|notice)\.[a-z_]*[a-z]"
+    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|telegram|notice|link)\.[a-z_]*[a-z]"
 )
 MADE = (
     {f"education.{v}" for v in Education}
@@ -91,6 +91,7 @@ def test_notices_are_worded_with_the_parameters_they_take(language: str) -> None
     for kind, rules in KINDS.items():
         for channel in (Channel.TELEGRAM, *([Channel.SMS] if rules.sms else [])):
             words = i18n.catalogue(language)[words_key(kind, channel)]
-            assert placeholders(words) <= {*rules.params, "check_code"}, words
+            added = {"check_code", "link"} if channel == Channel.SMS else {"check_code"}
+            assert placeholders(words) <= {*rules.params, *added}, words
             assert "check_code" in placeholders(words)
         assert set(rules.params) <= set(SAMPLES)

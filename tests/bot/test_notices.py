@@ -276,3 +276,38 @@ async def test_bulk_keeps_its_pace_and_replies_do_not_wait(db: BaseDBAsyncClient
 
 def _status(address: str) -> Inbound:
     return Inbound(channel=Channel.TELEGRAM, address=address, external_id="s:1", text="status")
+
+
+async def test_the_link_of_an_sms_leads_back_into_the_conversation_once_and_only_with_the_phone(
+    db: BaseDBAsyncClient,
+) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        await Address.all().update(reachable=False)
+        await house.announce("selected", person)
+        await house.until(NoticeStatus.TOLD)
+        [text] = house.phones[Channel.SMS].heard("+628123456789")
+        token = text.partition("/l/")[2].split()[0]
+        reader = Person(house.engine, "browser")
+        assert await reader.send(choice=f"!link_{token}") == ["registration.ask_phone_code"]
+        assert "Siti" not in reader.text
+        assert (await reader.say("000000"))[0] == "code.wrong"
+        assert (await reader.say(reader.codes[-1]))[0] == "registration.welcome_back"
+        assert reader.step == "home.menu"
+        thief = Person(house.engine, "thief")
+        for used in (token, "ABCDEFGHJK"):
+            assert await thief.send(choice=f"!link_{used}") == ["link.over", "registration.welcome"]
+
+
+async def test_is_this_really_from_you(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        await house.announce("selected", person)
+        [notice] = await house.until(NoticeStatus.TOLD)
+        code = check_code(notice.id)
+        reader, stranger = Person(house.engine, "77", Channel.TELEGRAM), Person(house.engine, "88", Channel.TELEGRAM)
+        assert await reader.say(f"ASLI {code.lower()}") == ["notice.genuine"]
+        assert "Anda terpilih" in reader.text
+        assert await reader.say("asli ABCDEF") == ["notice.not_genuine"]
+        await stranger.say("halo")
+        assert await stranger.say(f"asli {code}") == ["notice.not_genuine"]

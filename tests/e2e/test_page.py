@@ -125,3 +125,13 @@ async def test_an_answer_written_while_the_server_is_away_arrives_once(page: Pag
         await hears(page, "Nomor HP Anda?")
         await expect(page.locator("#offline")).to_be_hidden()
         await expect(page.locator(".row:not(.mine) .bubble", has_text="Nomor HP Anda?")).to_have_count(1)
+
+
+@needs_chromium
+async def test_a_link_of_an_sms_that_is_over_says_so_and_the_chat_goes_on(page: Page, tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await page.goto(f"{server.url}/l/ABCDEFGHJK")
+        await hears(page, "Tautan itu sudah dipakai")
+        await hears(page, "Halo!")
+        assert page.url == f"{server.url}/"
+        await picture(page, "7-link-over")

@@ -25,8 +25,9 @@ const MAX_SIDE = 1600; // a larger photo is shrunk before it is sent: prepaid da
 const $ = (id) => document.getElementById(id);
 const log = $("log"), state = $("state"), form = $("form"), input = $("text");
 const known = localStorage.getItem("gelombang.chat");
-const chat = known || newId();
-let seen = Number(localStorage.getItem("gelombang.seen") || 0);
+const link = (location.pathname.match(/^\/l\/([A-Za-z0-9]{6,20})$/) || [])[1]; // came by the link of an SMS
+const chat = (!link && known) || newId();
+let seen = link ? 0 : Number(localStorage.getItem("gelombang.seen") || 0);
 let words = WORDS.id;
 let typing = null;
 let waiting = 0;      // messages being sent
@@ -255,7 +256,7 @@ for (const [button, picker] of [["attach", "file"], ["shoot", "camera"]]) {
 (async function start() {
   speak("id");
   localStorage.setItem("gelombang.chat", chat);
-  if (known) {
+  if (known && !link) {
     log.append(element("p", "divider", words.back));
     try { // what came while the page was closed
       const response = await fetch(`/chat/api/messages?chat=${chat}&after=${seen}&wait=0`);
@@ -266,7 +267,8 @@ for (const [button, picker] of [["attach", "file"], ["shoot", "camera"]]) {
       }
     } catch { /* the loop below says so */ }
   }
-  post({ text: "/resume" });
+  if (link) history.replaceState(null, "", "/");
+  post(link ? { choice: `!link_${link}` } : { text: "/resume" });
   if (matchMedia("(min-width: 900px)").matches) input.focus();
   await sending;
   listen();

@@ -1,0 +1,43 @@
+"""Links in SMS: from a message that can't be answered to the chat that can, after proof of the phone."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from domain.notices.actions import CODE_LETTERS
+from models import crypto
+from models.notice import ContinueLink
+from models.person import Person
+
+LENGTH = 10  # of 30 letters each: nobody guesses one of a million links
+GOOD_FOR = timedelta(days=7)
+
+
+def _index(token: str) -> bytes:
+    return crypto.ring().index("continue_link", token)
+
+
+async def start_links(person_ids: Sequence[int], now: datetime) -> dict[int, str]:
+    """A new token for each of these people."""
+    tokens = {number: "".join(secrets.choice(CODE_LETTERS) for _ in range(LENGTH)) for number in person_ids}
+    await ContinueLink.bulk_create(
+        [
+            ContinueLink(token_index=_index(token), person_id=number, expires_at=now + GOOD_FOR)
+            for number, token in tokens.items()
+        ]
+    )
+    return tokens
+
+
+async def use_link(token: str, now: datetime) -> str | None:
+    """The phone that has to be proven for this link; None where it was used, is too old or never was.
+
+    The link proves nothing by itself: whoever has it still needs the code that goes to that phone.
+    """
+    used = await ContinueLink.filter(token_index=_index(token.upper()), used_at=None, expires_at__gt=now).update(
+        used_at=now
+    )
+    if not used:
+        return None
+    link = await ContinueLink.get(token_index=_index(token.upper()))
+    return str((await Person.get(id=link.person_id)).phone)
