@@ -125,7 +125,7 @@ class World:
                 if not self.reports:
                     await asyncio.sleep(0.05)
                     continue
-                some, self.reports = self.reports[:50], self.reports[50:]
+                some, self.reports = self.reports[:200], self.reports[200:]
                 done = await asyncio.gather(*(self._call(http, server, *each) for each in some))
                 self.reports += [each for each, taken in zip(some, done, strict=True) if not taken]
 

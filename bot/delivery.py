@@ -29,6 +29,8 @@ FLUSH_SECONDS = 0.02
 CALL_SECONDS = 20.0  # a call to a platform lasts no longer
 NO_SENDER_SECONDS = 300.0
 KNOWN_ADDRESSES = 10_000
+REPORT_SECONDS = 0.005  # reports that come within it share a transaction
+MAX_REPORTS = 100
 PAUSES_SECONDS = 2.0  # how soon other processes hear that a sender has to rest
 ASK_AFTER = timedelta(seconds=60)  # a call without an answer may still be under way at the platform
 UNREACHABLE = frozenset({Trouble.UNREACHABLE, Trouble.INVALID_NUMBER, Trouble.OPTED_OUT})
@@ -49,6 +51,25 @@ class Settled:
         return self.row.id, self.status.value, self.provider_id, self.error.code[:64] if self.error else None
 
 
+@dataclass(slots=True, eq=False)
+class _Report:
+    """What a platform says later about a message, until it is committed."""
+
+    number: int
+    status: OutboxStatus
+    provider_id: str
+    error: SendError | None
+    taken: "asyncio.Future[None]"
+
+    def done(self) -> None:
+        if not self.taken.done():  # the caller may have gone away
+            self.taken.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        if not self.taken.done():
+            self.taken.set_exception(error)
+
+
 OnSettled = Callable[[BaseDBAsyncClient, Sequence[Settled]], Awaitable[None]]
 """Takes outcomes of notices in the transaction that writes them down."""
 
@@ -65,6 +86,8 @@ class Delivery:
         self._started: asyncio.Queue[str] = asyncio.Queue()
         # Whose platforms can be asked: after a crash as after a call without an answer, nothing is sent again unasked.
         self._tracing = [channel.value for channel, sender in senders.items() if hasattr(sender, "find")]
+        self._reports: list[_Report] = []
+        self._reported = asyncio.Event()
         self._settled: list[Settled] = []
         self._used: Counter[str] = Counter()
         self.on_settled: OnSettled | None = None
@@ -126,6 +149,7 @@ class Delivery:
                 group.create_task(self._write_back())
                 group.create_task(self._sweep())
                 group.create_task(self._hear_of_pauses())
+                group.create_task(self._take_reports())
                 while True:
                     key = await self._started.get()
                     group.create_task(self._drain(key))
@@ -220,19 +244,50 @@ class Delivery:
     # --- what platforms report later
 
     async def report(self, number: int, status: OutboxStatus, provider_id: str, error: SendError | None) -> None:
-        """Take a platform's report about a message; late and repeated ones change nothing."""
+        """Take a platform's report about a message; late and repeated ones change nothing. Returns after the commit."""
+        report = _Report(number, status, provider_id, error, asyncio.get_running_loop().create_future())
+        self._reports.append(report)
+        self._reported.set()
+        await report.taken
+
+    async def _take_reports(self) -> None:
+        """Reports that come together share a transaction: there are three for each message."""
+        while True:
+            await self._reported.wait()
+            await asyncio.sleep(REPORT_SECONDS)
+            self._reported.clear()
+            while self._reports:
+                some, self._reports = self._reports[:MAX_REPORTS], self._reports[MAX_REPORTS:]
+                try:
+                    await self._commit(some)
+                except Exception as error:  # noqa: BLE001 - the platform sends them again
+                    unless_cancelled()
+                    log.warning("%d reports not taken: %s", len(some), type(error).__name__)
+                    for report in some:
+                        report.fail(error)
+                    continue
+                for report in some:
+                    report.done()
+
+    async def _commit(self, reports: Sequence["_Report"]) -> None:
+        outcomes = []
         async with in_transaction() as db:
-            code = error.code[:64] if error else None
-            row = await self._tables.report(db, number, status, provider_id, code, self._clock())
-            if row is None:
-                return
-            if error is not None:
-                level = logging.ERROR if error.trouble == Trouble.FILTERED else logging.WARNING
-                log.log(level, "message %d on %s failed later: %s", row.id, row.channel, error.code)
-                if error.trouble in UNREACHABLE and row.address_id:
-                    await self._tables.set_reachable(db, row.address_id, reachable=False)
-            if row.notice_id and self.on_settled:
-                await self.on_settled(db, [Settled(row, status, provider_id, error)])
+            for report in sorted(reports, key=lambda each: each.number):  # so that two processes never deadlock
+                code = report.error.code[:64] if report.error else None
+                row = await self._tables.report(
+                    db, report.number, report.status, report.provider_id, code, self._clock()
+                )
+                if row is None:
+                    continue
+                if report.error is not None:
+                    level = logging.ERROR if report.error.trouble == Trouble.FILTERED else logging.WARNING
+                    log.log(level, "message %d on %s failed later: %s", row.id, row.channel, report.error.code)
+                    if report.error.trouble in UNREACHABLE and row.address_id:
+                        await self._tables.set_reachable(db, row.address_id, reachable=False)
+                if row.notice_id:
+                    outcomes.append(Settled(row, report.status, report.provider_id, report.error))
+            if outcomes and self.on_settled:
+                await self.on_settled(db, outcomes)
 
     async def _reconcile(self) -> bool:
         """Ask platforms about messages of which nobody knows whether they went out; whether there were any."""

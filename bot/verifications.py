@@ -9,6 +9,7 @@ from tortoise.transactions import in_transaction
 
 from bot.channel import Receive
 from bot.tasks import Work
+from domain.notices.actions import announce
 from domain.ports import CivilRegistry, FaceIndex, RegistryUnavailableError
 from domain.programme import Programme
 from domain.verification.actions import faces, layers
@@ -89,3 +90,6 @@ class Verifications:
                     outcome=VerificationOutcome(),
                 )
             )
+            subject, now = int(news.partition(".")[0]), self._clock()
+            if subject and await layers.out_of_reach(conversation_id, now):
+                await announce(self._db, "verification_needed", subject, [person.id], now)

@@ -295,7 +295,7 @@ class _Work:
         try:
             if self._poison is not None:
                 raise self._poison
-            if inbound.reachable is not None or seat.reachable is False:
+            if inbound.channel != Channel.INTERNAL and (inbound.reachable is not None or seat.reachable is False):
                 reachable = inbound.reachable is not False
                 await self._engine.tables.set_reachable(self._db, seat.address_id, reachable=reachable)
             outcome = decide(turn, row.version)

@@ -20,7 +20,9 @@ from domain.verification.rules.card import CardReading
 from handlers.engine import Engine, TurnResult, TurnUnavailableError
 from models import crypto
 from models import lists as digests
+from models.conversation import Address
 from models.enums import Decision, Layer, LayerState, ListKind, Match, TaskStatus
+from models.notice import Notice
 from models.person import FaceCheck, PhotoTask
 from models.person import Person as PersonRow
 from models.verification import LayerOutcome, RegistryAnswer, ReviewCase, VerificationTask
@@ -254,6 +256,21 @@ async def test_the_number_can_not_be_swapped_once_the_face_was_seen(db: BaseDBAs
         await person.press("join")
         await house.verify()
         assert (await house.states((await only()).id))["face"] == "review"
+
+
+async def test_who_can_not_be_told_in_the_chat_gets_a_notice(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        await house.applicant("a", "0812 3456 789")
+        house.registry.answer = dict.fromkeys(FIELDS, Match.MISMATCH)
+        await Address.all().update(reachable=False)
+        await house.verify()
+        person = (await only()).id
+        notice = await Notice.get()
+        assert (notice.kind, notice.person_id) == ("verification_needed", person)
+        async with in_transaction():
+            await layers.ask_for_verification(person, house.clock())
+        await house.verify()
+        assert await Notice.all().count() == 1
 
 
 async def test_a_case_that_was_dropped_opens_again(db: BaseDBAsyncClient) -> None:

@@ -6,14 +6,15 @@ from datetime import date, datetime, timedelta
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain.clock import WIB
+from domain.notices.rules import window_open
 from domain.ports import Identity
 from domain.programme import Programme
 from domain.verification.actions import lists, review
 from domain.verification.rules import layers as rules
 from domain.verification.rules.layers import Facts, Verdict
 from models import crypto
-from models.conversation import Conversation
-from models.enums import Decision, Employment, FaceVerdict, Layer, LayerState, Match
+from models.conversation import Address, Conversation
+from models.enums import Channel, Decision, Employment, FaceVerdict, Layer, LayerState, Match
 from models.person import FaceCheck, Person, Photo
 from models.verification import CardReading, KycReference, LayerOutcome, RegistryAnswer, ReviewCase, VerificationTask
 
@@ -217,6 +218,15 @@ async def news_for(person_id: int) -> str:
         .first()
     )
     return f"{max(acts, default=0)}.{case.id if case else 0}" if acts or case else ""
+
+
+async def out_of_reach(conversation_id: int, now: datetime) -> bool:
+    """Whether the chat used last can't be written to freely now: a notice has to find another way."""
+    conversation = await Conversation.get(id=conversation_id)
+    address = await Address.get_or_none(id=conversation.last_address_id)
+    if address is None or not address.reachable:
+        return True
+    return address.channel == Channel.WHATSAPP and not window_open(conversation.heard_at, now)
 
 
 async def current_outcomes(person_id: int) -> list[LayerOutcome]:
