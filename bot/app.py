@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
@@ -192,8 +192,8 @@ def _registry(settings: Settings) -> HttpRegistry | CsvRegistry | None:
     return CsvRegistry(settings.registry_csv) if settings.registry_csv else None
 
 
-async def serve(settings: Settings) -> None:
-    """Serve all channels that are configured until SIGTERM or SIGINT."""
+async def serve(settings: Settings, add_routes: Callable[[web.Application], None] | None = None) -> None:
+    """Serve all channels that are configured until SIGTERM or SIGINT; ``add_routes`` adds pages of the caller's."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -213,6 +213,9 @@ async def serve(settings: Settings) -> None:
             site.router.add_post("/webhooks/telegram", webserver.guarded(telegram.webhook(app.receive)))
         if twilio:
             TwilioDesk(twilio, app.receive, app.delivery.report).add_routes(site)
+        if add_routes is not None:
+            add_routes(site)
+            log.info("phones: %s/phones", settings.public_url)
         runner = web.AppRunner(
             site, access_log=None, handle_signals=False, shutdown_timeout=3, logger=webserver.quiet_logger()
         )

@@ -56,8 +56,10 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     prepare = "first create or update the tables and load the sample data"
-    add("serve", _serve, "serve the browser chat and all channels that are configured").add_argument(
-        "--prepare", action="store_true", help=prepare
+    served = add("serve", _serve, "serve the browser chat and all channels that are configured")
+    served.add_argument("--prepare", action="store_true", help=prepare)
+    served.add_argument(
+        "--fake-providers", action="store_true", help="stand-ins for Telegram and Twilio, with a page a phone: /phones"
     )
     chat = add("chat", _chat, "talk to the bot in this terminal; lines may also come from a pipe")
     chat.add_argument("--prepare", action="store_true", help=prepare)
@@ -98,7 +100,16 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     from bot.app import serve  # noqa: PLC0415 - the web server is only loaded where it is used
 
     _prepare(settings, options)
-    asyncio.run(serve(settings))
+    if not options.fake_providers:
+        asyncio.run(serve(settings))
+        return 0
+    from bot.phones import fake_providers  # noqa: PLC0415
+
+    async def with_phones() -> None:
+        async with fake_providers(settings) as (changed, phones):
+            await serve(changed, phones.add_routes)
+
+    asyncio.run(with_phones())
     return 0
 
 

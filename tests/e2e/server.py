@@ -30,8 +30,8 @@ def free_port() -> int:
 class Server:
     """``gelombang serve`` in a folder; it can be killed and started again."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, *options: str, **settings: str) -> None:
+        self.folder, self.port, self.options = folder, free_port(), options
         self.url = f"http://127.0.0.1:{self.port}"
         values = {
             "DATABASE_URL": f"sqlite://{folder}/test.db",
@@ -50,8 +50,8 @@ class Server:
     async def start(self) -> None:
         with (self.folder / "serve.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot", "serve", "--prepare", env=self.environment, stdout=log, stderr=log,
-                cwd=self.folder,
+                sys.executable, "-m", "bot", "serve", "--prepare", *self.options, env=self.environment, stdout=log,
+                stderr=log, cwd=self.folder,
             )  # fmt: skip
         for _ in range(300):
             try:
@@ -77,8 +77,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(folder: Path, **settings: str) -> AsyncIterator[Server]:
-    server = Server(folder, **settings)
+async def serving(folder: Path, *options: str, **settings: str) -> AsyncIterator[Server]:
+    server = Server(folder, *options, **settings)
     await server.start()
     try:
         yield server
