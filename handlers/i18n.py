@@ -104,5 +104,7 @@ def numbered(message: Rendered) -> str:
     if not message.choices:
         return message.text
     lines = [f"{number}. {choice.label}" for number, choice in enumerate(message.choices, 1)]
-    hint = text(message.language, "common.reply_number", {"last": len(lines)})
+    several = len(lines) > 1
+    key = "common.reply_number" if several else "common.reply_one"
+    hint = text(message.language, key, {"last": len(lines)} if several else None)
     return "\n".join([message.text, "", *lines, "", hint])

@@ -28,6 +28,7 @@ _WORDS = {
     "person": "petugas operator admin agent|bicara dengan petugas|talk to a person",
     "privacy": "privasi privacy",
     "status": "status",
+    "other_person": "|orang lain|saya orang lain|somebody else|i am somebody else",
 }
 
 

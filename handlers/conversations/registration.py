@@ -125,8 +125,7 @@ def _proven(turn: Turn, phone: str) -> Act:
     async def action() -> Done:
         earlier = await prove_phone(turn.conversation_id, phone)
         if earlier is not None:
-            other = Choice("!other_person", "registration.other_person_button")
-            return Resume(earlier, (Say("registration.welcome_back", choices=(other,)),))
+            return Resume(earlier, (Say("registration.welcome_back"),))
         return _on(turn, phone=phone, phone_ok=True)
 
     return Act(action)

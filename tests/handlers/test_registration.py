@@ -443,6 +443,16 @@ async def test_a_picture_of_the_wrong_side_sent_twice_is_not_taken(db: BaseDBAsy
         assert await person.outcome(PhotoKind.TURNED, number, **seen) == []
 
 
+async def test_somebody_else_on_the_same_phone_is_helped_by_staff(db: BaseDBAsyncClient) -> None:
+    async with engine_on(db) as engine:
+        await Person(engine, "+628123456789", Channel.WHATSAPP).reach("registration.card_photo")
+        second = Person(engine, "b")
+        await second.reach("registration.phone_code", phone="0812 3456 789")
+        assert await second.say(second.codes[-1]) == ["registration.welcome_back", "registration.ask_card_photo"]
+        assert await second.say("orang lain") == ["registration.other_person"]
+        assert (await HelpRequest.get()).step == "assisted"
+
+
 async def test_a_second_selfie_under_way_changes_nothing(db: BaseDBAsyncClient) -> None:
     async with engine_on(db) as engine:
         person = await Person(engine, "a").reach("registration.turned")
