@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bot.app import twilio_account
 from bot.channels.mail import MailSender
 from bot.gateways.civil_registry import CsvRegistry
 from bot.gateways.faces.chosen import chosen
@@ -141,6 +142,24 @@ def _channels(settings: Settings) -> Iterator[Finding]:
         yield Finding("bad", "Telegram: webhook mode needs GELOMBANG_TELEGRAM_SECRET (1-256 of A-Z a-z 0-9 _ -)")
     else:
         yield Finding("ok", f"Telegram: webhook at {settings.public_url.rstrip('/')}/webhooks/telegram")
+    yield from _twilio(settings)
+
+
+def _twilio(settings: Settings) -> Iterator[Finding]:
+    try:
+        account = twilio_account(settings)
+    except ValueError as error:
+        yield Finding("bad", f"Twilio: {error}")
+        return
+    if account is None:
+        yield Finding("note", "WhatsApp: off (set GELOMBANG_TWILIO_ACCOUNT_SID)")
+    elif settings.twilio_whatsapp_from:
+        yield Finding("ok", f"WhatsApp: webhook at {account.public_url}/webhooks/twilio/whatsapp")
+    else:
+        yield Finding("note", "WhatsApp: off (set GELOMBANG_TWILIO_WHATSAPP_FROM)")
+    if account and (settings.twilio_sms_from or settings.twilio_messaging_service_sid):
+        yield Finding("ok", "SMS: by Twilio")
+        return
     yield Finding(
         "note", "SMS: no provider; codes are shown beside the browser chat. For trying out only:"
         " nobody's phone is really proven this way"

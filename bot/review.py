@@ -36,7 +36,7 @@ REFUSED = {
     "staff.no_such_case": "This case is decided already.",
     "staff.voted_before": "You have voted on this before: somebody else has to look.",
     "staff.no_words": "A rejection needs words to the person: what is wrong and what to do.",
-    "staff.no_photo": "A new selfie can only be asked for where the face is the question.",
+    "staff.no_photo": "A new photo can only be asked for where the face is the question.",
 }
 _PAGES = Environment(loader=PackageLoader("bot", "review_page"), autoescape=select_autoescape())
 

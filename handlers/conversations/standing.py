@@ -6,7 +6,7 @@ from typing import Any
 from domain.registration.actions import answers_of
 from domain.verification.actions import layers, lists, review
 from handlers.conversation import Act, Choice, Done, Draft, Go, Say, Stay, Turn, without
-from handlers.conversations.photos import without_selfie
+from handlers.conversations.photos import ABOUT_CARD, without_selfie
 from models.enums import Layer, LayerState
 from models.verification import LayerOutcome
 
@@ -71,10 +71,14 @@ def correct(turn: Turn) -> Act:
 
 
 def new_photo(turn: Turn) -> Act:
-    """Back into the registration for another selfie."""
+    """Back into the registration for another selfie, and for another photo of the card where that one won't do."""
 
     async def action() -> Done:
-        return Go("registration.selfie", without_selfie(without(await _answers(turn), "correcting")))
+        assert turn.person_id is not None
+        answers = without(await _answers(turn), "correcting")
+        if await layers.card_proves_nothing(turn.person_id):
+            return Go("registration.card_photo", without(answers, *ABOUT_CARD))
+        return Go("registration.selfie", without_selfie(answers))
 
     return Act(action)
 

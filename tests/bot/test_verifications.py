@@ -25,6 +25,7 @@ from models.enums import Decision, Layer, LayerState, ListKind, Match, TaskStatu
 from models.notice import Notice
 from models.person import FaceCheck, PhotoTask
 from models.person import Person as PersonRow
+from models.verification import CardReading as CardRow
 from models.verification import LayerOutcome, RegistryAnswer, ReviewCase, VerificationTask
 from tests.handlers.talk import NOON, Clock, Person, engine_on
 
@@ -314,14 +315,26 @@ async def test_staff_ask_for_a_new_selfie_and_the_old_decision_is_void(db: BaseD
         assert await house.decide(case, "Ani", Decision.NEW_PHOTO) == Decision.NEW_PHOTO
         await house.verify()
         person._hear(house.told[-1])
-        assert "selfie baru" in person.text
-        assert await person.press("new_photo") == ["registration.ask_selfie"]
+        assert "foto baru" in person.text
+        button = next(c.id for message in person.last for c in message.render().choices if c.id.startswith("new_photo"))
+        assert await person.send(choice=button) == ["registration.ask_selfie"]
         await FaceCheck.all().delete()
         await person.selfie()
         await person.turn_head()
         assert await person.press("join") == ["registration.corrected", "home.menu"]
         await house.verify()
         assert await house.states(row.id) == {}
+
+
+async def test_a_card_that_proves_nothing_is_asked_for_with_the_selfie(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("a", "0812 3456 789")
+        await CardRow.all().update(nik_index=None)
+        await house.verify()
+        await house.decide(await ReviewCase.get(layer=Layer.FACE), "Ani", Decision.NEW_PHOTO)
+        await house.verify()
+        person._hear(house.told[-1])
+        assert await person.press("new_photo") == ["registration.ask_card_photo"]
 
 
 async def test_an_appeal_is_heard_once_and_by_somebody_else(db: BaseDBAsyncClient) -> None:

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
+import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain.clock import WIB
 from domain.notices.rules import window_open
-from domain.ports import Identity
+from domain.ports import FaceFacts, Identity
 from domain.programme import Programme
 from domain.verification.actions import lists, review
 from domain.verification.rules import layers as rules
+from domain.verification.rules.faces import portrait_problem
 from domain.verification.rules.layers import Facts, Verdict
 from models import crypto
 from models.conversation import Address, Conversation
@@ -131,6 +133,14 @@ async def _card(person: Person) -> Match:
     if reading is None or reading.nik_index is None:
         return Match.UNKNOWN
     return Match.MATCH if bytes(reading.nik_index) == person.nik_index else Match.MISMATCH
+
+
+async def card_proves_nothing(person_id: int) -> bool:
+    """Whether another selfie would not help: the card's photo lacks a portrait, or does not say the person's NIK."""
+    person = await Person.get(id=person_id)
+    photo = await Photo.filter(id=person.card_photo_id).first()
+    poor = photo is not None and portrait_problem(msgspec.json.decode(photo.facts, type=FaceFacts))
+    return bool(poor) or await _card(person) != Match.MATCH
 
 
 async def verify(
