@@ -173,10 +173,9 @@ def _pace(settings: Settings, senders: dict[Channel, Sender]) -> dict[Channel, f
 
 
 def _programme(settings: Settings) -> Programme:
+    partners = load_partners(settings.kyc_partners) if settings.kyc_partners else ()
     programme = load(settings.programme or DEFAULT)
-    if settings.kyc_partners is None:
-        return programme
-    return dataclasses.replace(programme, partners=load_partners(settings.kyc_partners))
+    return dataclasses.replace(programme, partners=partners, chat_url=settings.public_url.rstrip("/"))
 
 
 def _mail(settings: Settings) -> Sender:

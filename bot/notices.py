@@ -131,11 +131,12 @@ class Notices:
         templates = self._templates()
         if channel != Channel.SMS:
             return [_in_chat(channel, row, at, talks[row.person_id], templates) for at, row in enumerate(rows)]
-        people = [row.person_id for row in rows]
-        phones, links = await self._tables.phones(db, people), await start_links(people, self._clock())
+        known = await self._tables.phones(db, [row.person_id for row in rows])
+        phones = [known[row.person_id] for row in rows]
+        links = [self._links + token for token in await start_links(phones, self._clock())]
         return [
-            _by_sms(row, at, talks[row.person_id], phones[row.person_id], self._links + links[row.person_id])
-            for at, row in enumerate(rows)
+            _by_sms(row, at, talks[row.person_id], phone, link)
+            for at, (row, phone, link) in enumerate(zip(rows, phones, links, strict=True))
         ]
 
     async def settled(self, db: BaseDBAsyncClient, outcomes: Sequence[Settled]) -> None:

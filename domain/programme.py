@@ -91,7 +91,8 @@ class Partner:
 @dataclass(frozen=True, slots=True)
 class Programme:
     """All rules that are data. ``version`` is the beginning of the file's SHA-256; outcomes are kept with it.
-    ``partners`` come from a file of their own (setting GELOMBANG_KYC_PARTNERS).
+    ``partners`` come from a file of their own (setting GELOMBANG_KYC_PARTNERS), ``chat_url``, where the browser chat is
+    found, from GELOMBANG_PUBLIC_URL.
     """
 
     version: str
@@ -101,6 +102,7 @@ class Programme:
     face: FaceRules
     kyc: KycRules
     partners: tuple[Partner, ...] = ()
+    chat_url: str = ""
 
     def eligibility_on(self, day: date) -> Eligibility:
         """The rule in force on a day; the first one where the day lies before all of them."""

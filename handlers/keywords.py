@@ -7,7 +7,7 @@ import msgspec
 
 from domain.errors import DomainError
 from domain.notices.actions import genuine
-from domain.notices.links import use_link
+from domain.notices.links import start_links, use_link
 from domain.staff.actions import open_help_request
 from handlers import i18n
 from handlers.conversation import Act, Choice, Done, Draft, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
@@ -212,6 +212,19 @@ def open_link(turn: Turn) -> Outcome:
     return Act(action)
 
 
+def _page(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    """On WhatsApp: a link to the page, for somebody who would rather not send photos through it."""
+    phone, url = turn.inbound.sender_phone, turn.programme.chat_url
+    if not phone or not url:
+        raise DomainError("common.choose")
+
+    async def action() -> Stay:
+        [token] = await start_links([phone], turn.now)
+        return Stay((Say("registration.page_link", {"link": f"{url}/l/{token}"}),))
+
+    return Act(action)
+
+
 def _privacy(turn: Turn, flow: Flow, step: Step) -> Outcome:
     return Stay((Say("privacy.notice", choices=(_resume("help.resume"),)),))
 
@@ -232,6 +245,7 @@ _HANDLERS: dict[str, Callable[[Turn, Flow, Step], Outcome]] = {
     "privacy": _privacy,
     "other_person": _other_person,
     "genuine": _genuine,
+    "page": _page,
 }
 
 

@@ -5,6 +5,7 @@ from tortoise.indexes import Index
 from tortoise.models import Model
 
 from models.enums import NoticeStatus
+from models.fields import EncryptedText
 
 
 class Notice(Model):
@@ -50,11 +51,11 @@ class SenderState(Model):
 
 
 class ContinueLink(Model):
-    """A link in an SMS that opens the browser chat for one person, once. Only the token's keyed hash is kept."""
+    """A link that opens the browser chat once, for whoever proves the phone. Only the token's keyed hash is kept."""
 
     id = fields.BigIntField(primary_key=True)
     token_index = fields.BinaryField()
-    person_id = fields.BigIntField()
+    phone = EncryptedText("continue_link.phone")
     expires_at = fields.DatetimeField()
     used_at = fields.DatetimeField(null=True)
 

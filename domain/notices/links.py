@@ -1,4 +1,4 @@
-"""Links in SMS: from a message that can't be answered to the chat that can, after proof of the phone."""
+"""Links into the browser chat, after proof of the phone: from an SMS, which nobody can answer, or to send photos."""
 
 import secrets
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from domain.notices.actions import CODE_LETTERS
 from models import crypto
 from models.notice import ContinueLink
-from models.person import Person
 
 LENGTH = 10  # of 30 letters each: nobody guesses one of a million links
 GOOD_FOR = timedelta(days=7)
@@ -17,13 +16,13 @@ def _index(token: str) -> bytes:
     return crypto.ring().index("continue_link", token)
 
 
-async def start_links(person_ids: Sequence[int], now: datetime) -> dict[int, str]:
-    """A new token for each of these people."""
-    tokens = {number: "".join(secrets.choice(CODE_LETTERS) for _ in range(LENGTH)) for number in person_ids}
+async def start_links(phones: Sequence[str], now: datetime) -> list[str]:
+    """A new token for each of these phones, in their order."""
+    tokens = ["".join(secrets.choice(CODE_LETTERS) for _ in range(LENGTH)) for _ in phones]
     await ContinueLink.bulk_create(
         [
-            ContinueLink(token_index=_index(token), person_id=number, expires_at=now + GOOD_FOR)
-            for number, token in tokens.items()
+            ContinueLink(token_index=_index(token), phone=phone, expires_at=now + GOOD_FOR)
+            for phone, token in zip(phones, tokens, strict=True)
         ]
     )
     return tokens
@@ -39,5 +38,4 @@ async def use_link(token: str, now: datetime) -> str | None:
     )
     if not used:
         return None
-    link = await ContinueLink.get(token_index=_index(token.upper()))
-    return str((await Person.get(id=link.person_id)).phone)
+    return str((await ContinueLink.get(token_index=_index(token.upper()))).phone)

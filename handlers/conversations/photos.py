@@ -59,6 +59,12 @@ def take_selfie(turn: Turn) -> Outcome:
     return _work(turn, PhotoKind.SELFIE, "registration.selfie_checking")
 
 
+def elsewhere(turn: Turn) -> tuple[Choice, ...]:
+    """On WhatsApp photos may go by the page instead, which nobody else sees."""
+    by_page = turn.inbound.channel == Channel.WHATSAPP and turn.programme.chat_url
+    return (Choice("!page", "registration.photo_by_page"),) if by_page else ()
+
+
 def ask_turned(turn: Turn) -> Say:
     """Where to turn the head to, as the person sees it."""
     side = Side(turn.draft.get("turn_to", Side.LEFT))

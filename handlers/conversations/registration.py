@@ -160,7 +160,7 @@ def _take_phone_code(turn: Turn) -> Outcome:
 def _ask_card(turn: Turn) -> Say:
     if "proposed" in turn.draft:
         return card.ask(turn)
-    return Say("registration.ask_card_photo", ask="photo")
+    return Say("registration.ask_card_photo", choices=photos.elsewhere(turn), ask="photo")
 
 
 def _take_card(turn: Turn) -> Outcome:
@@ -172,8 +172,8 @@ def _take_card(turn: Turn) -> Outcome:
 def _ask_selfie(turn: Turn) -> Say:
     if "kyc" in turn.draft:
         return kyc.ask(turn)
-    choices = (Choice("kyc", "kyc.button"),) if kyc.offered(turn) else ()
-    return Say("registration.ask_selfie", choices=choices, ask="photo")
+    vouched = (Choice("kyc", "kyc.button"),) if kyc.offered(turn) else ()
+    return Say("registration.ask_selfie", choices=(*vouched, *photos.elsewhere(turn)), ask="photo")
 
 
 def _take_selfie(turn: Turn) -> Outcome:

@@ -1,5 +1,6 @@
 from tortoise import migrations
 from tortoise.migrations import operations as ops
+from models.fields import EncryptedText
 from tortoise import fields
 from tortoise.indexes import Index
 
@@ -14,11 +15,11 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('token_index', fields.BinaryField()),
-                ('person_id', fields.BigIntField()),
+                ('phone', EncryptedText(context='continue_link.phone')),
                 ('expires_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('used_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'continue_link', 'app': 'models', 'unique_together': (('token_index',),), 'pk_attr': 'id', 'table_description': "A link in an SMS that opens the browser chat for one person, once. Only the token's keyed hash is kept."},
+            options={'table': 'continue_link', 'app': 'models', 'unique_together': (('token_index',),), 'pk_attr': 'id', 'table_description': "A link that opens the browser chat once, for whoever proves the phone. Only the token's keyed hash is kept."},
             bases=['Model'],
         ),
         ops.CreateModel(

@@ -1,10 +1,13 @@
 """The registration conversation, as it reads."""
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain.ports import FaceFacts
+from domain.programme import load
 from domain.verification.rules.card import CardReading
 from handlers.conversation import Contact, Photo
 from models.conversation import Consent, Conversation, HelpRequest
@@ -451,6 +454,20 @@ async def test_somebody_else_on_the_same_phone_is_helped_by_staff(db: BaseDBAsyn
         assert await second.say(second.codes[-1]) == ["registration.welcome_back", "registration.ask_card_photo"]
         assert await second.say("orang lain") == ["registration.other_person"]
         assert (await HelpRequest.get()).step == "assisted"
+
+
+async def test_photos_may_go_by_the_page_instead_of_whatsapp(db: BaseDBAsyncClient) -> None:
+    rules = dataclasses.replace(load(), chat_url="https://bot.example")
+    async with engine_on(db, rules=rules) as engine:
+        person = await Person(engine, "+628123456789", Channel.WHATSAPP).reach("registration.card_photo")
+        assert await person.say("1") == ["registration.page_link"]
+        token = person.text.partition("https://bot.example/l/")[2].split()[0]
+        page = Person(engine, "page")
+        assert await page.send(choice=f"!link_{token}") == ["registration.ask_phone_code"]
+        await page.say(page.codes[-1])
+        assert page.step == "registration.card_photo"
+        await page.card(READING)
+        assert (await person.say("ya"))[-1] == "registration.ask_kk"  # and on where one likes
 
 
 async def test_a_second_selfie_under_way_changes_nothing(db: BaseDBAsyncClient) -> None:
