@@ -28,7 +28,7 @@ from benchmarks.harness import Claim, close
 from benchmarks.people import register
 from bot.settings import new_key
 from domain import clock
-from domain.notices.actions import announce, check_code
+from domain.notices.actions import announce
 from models import crypto
 from models.database import database, migrate
 from models.enums import Channel, NoticeStatus
@@ -65,6 +65,17 @@ def moved(number: int) -> bool:
 
 def no_sms(number: int) -> bool:
     return fate(number, "sms") < 0.01
+
+
+def can_be_reached(number: int) -> bool:
+    """Whether the ladder has a rung that holds."""
+    channel = channel_of(number)
+    no_chat = (
+        channel == Channel.SMS
+        or (channel == Channel.TELEGRAM and blocked(number))
+        or (channel == Channel.WHATSAPP and moved(number))
+    )
+    return not (no_chat and no_sms(number))
 
 
 class World:
@@ -138,19 +149,12 @@ class World:
             await asyncio.sleep(0.1)
             return False
 
-    def read(self, codes: dict[str, int]) -> Counter[int]:
-        """How often each notice was read, by its check code."""
-        texts = [message["text"] for message in self.telegram.sent]
-        texts += [
-            message["body"]
-            for message in self.twilio.sent
-            if not (message["to"].startswith("whatsapp:") and moved(int(message["to"].removeprefix("whatsapp:+628"))))
-        ]
-        seen: Counter[int] = Counter()
-        for text in texts:
-            code = text.rstrip(".").rpartition(" ")[2]
-            if code in codes:
-                seen[codes[code]] += 1
+    def read(self) -> Counter[int]:
+        """How often each person has read the news, wherever."""
+        seen = Counter(int(message["chat_id"]) for message in self.telegram.sent)
+        for message in self.twilio.sent:
+            number = int(message["to"].removeprefix("whatsapp:").removeprefix("+628"))
+            seen[number] += not (message["to"].startswith("whatsapp:") and moved(number))
         return seen
 
 
@@ -185,7 +189,6 @@ async def rehearse(world: World, server: Server, url: str) -> dict[str, Any]:
         channels = [channel_of(number) for number in range(1, PEOPLE + 1)]
         await register(db, channels)
         await announce(db, "selected", 1, list(range(1, PEOPLE + 1)), clock.now(), params=PARAMS)
-        codes = {check_code(row.id): row.id for row in await Notice.all().only("id")}
         began, killed = time.perf_counter(), list(KILLS)
         await server.start()
         reporting = asyncio.create_task(world.report(server))
@@ -205,40 +208,29 @@ async def rehearse(world: World, server: Server, url: str) -> dict[str, Any]:
         reporting.cancel()
         spent = time.perf_counter() - began
         await server.stop()
-        return {"seconds": spent, **await count(world, codes)}
+        return {"seconds": spent, **await count(world)}
 
 
-async def count(world: World, codes: dict[str, int]) -> dict[str, Any]:
+async def count(world: World) -> dict[str, Any]:
     """What the database says beside what people have read."""
-    read = world.read(codes)
+    read = world.read()
     notices = await Notice.all().only("id", "person_id", "status")
     people = {notice.id: notice.person_id for notice in notices}
     for row in await Outbox.filter(channel=Channel.BROWSER, notice_id__isnull=False).only("notice_id"):
-        read[row.notice_id or 0] += 1
-    status = {notice.id: notice.status for notice in notices}
+        read[people[row.notice_id or 0]] += 1
     reasons = Counter(await Notice.filter(status=NoticeStatus.UNREACHED).values_list("reason", flat=True))
     errors = Counter(await Outbox.filter(error__isnull=False).values_list("error", flat=True))
-    reachable = {
-        number: not (
-            no_sms(person)
-            and (
-                channel_of(person) == Channel.SMS
-                or (channel_of(person) == Channel.TELEGRAM and blocked(person))
-                or (channel_of(person) == Channel.WHATSAPP and moved(person))
-            )
-        )
-        for number, person in people.items()
-    }
-    twice = [number for number, times in read.items() if times > 1]
-    excused = [number for number in twice if channel_of(people[number]) == Channel.TELEGRAM]
+    reachable = {person: can_be_reached(person) for person in people.values()}
+    twice = [person for person, times in read.items() if times > 1]
+    excused = [person for person in twice if channel_of(person) == Channel.TELEGRAM]
     return {
         "people": PEOPLE,
-        "told": sum(each == NoticeStatus.TOLD for each in status.values()),
+        "told": sum(notice.status == NoticeStatus.TOLD for notice in notices),
         "unreached": dict(reasons),
         "left_a_rung_because": dict(errors),
-        "lost": sum(each not in {NoticeStatus.TOLD, NoticeStatus.UNREACHED} for each in status.values()),
-        "reachable_not_told": sum(reachable[number] and not read[number] for number in people),
-        "told_unreachable": sum(bool(read[number]) and not reachable[number] for number in people),
+        "lost": sum(notice.status not in {NoticeStatus.TOLD, NoticeStatus.UNREACHED} for notice in notices),
+        "reachable_not_told": sum(can and not read[person] for person, can in reachable.items()),
+        "told_unreachable": sum(bool(read[person]) and not can for person, can in reachable.items()),
         "twice_on_telegram_after_a_kill": len(excused),
         "twice": len(twice) - len(excused),
     }
