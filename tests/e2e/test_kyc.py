@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.people import SITI, card
@@ -30,6 +31,7 @@ async def code_beside(page: Page) -> str:
     return found[0]
 
 
+@pytest.mark.parametrize("page", [(390, 844)], indirect=True, ids=["phone"])
 @needs_chromium
 async def test_a_bank_vouches_and_an_appeal_is_granted(page: Page, tmp_path: Path) -> None:
     example = str(ROOT / "examples" / "kyc_partner.py")
@@ -53,7 +55,7 @@ async def test_a_bank_vouches_and_an_appeal_is_granted(page: Page, tmp_path: Pat
         await press(page, "Kena PHK", "paling Anda minati")
         await press(page, "Komputer", "Sekarang selfie")
         await press(page, "Lewat bank", "Di mana Anda sudah punya akun")
-        await press(page, "Bank Contoh", "Bank Contoh")
+        await press(page, "Bank Contoh", "masukkan kode ini")
         await picture(page, "kyc-reference")
         said = await page.locator(".row:not(.mine) .bubble").last.text_content() or ""
         reference = re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}", said)

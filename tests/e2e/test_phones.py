@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.server import serving
@@ -10,6 +11,7 @@ from tests.e2e.test_page import needs_chromium, page, picture
 __all__ = ["page"]
 
 
+@pytest.mark.parametrize("page", [(390, 844)], indirect=True, ids=["phone"])
 @needs_chromium
 async def test_one_conversation_on_two_phones_pages(page: Page, tmp_path: Path) -> None:
     async with serving(tmp_path, "--fake-providers") as server:
