@@ -293,6 +293,8 @@ class Delivery:
         """Ask platforms about messages of which nobody knows whether they went out; whether there were any."""
         rows = await self._tables.unanswered(self._db, self._clock(), ASK_AFTER, limit=50)
         for row, tried_at in rows:
+            if row.channel not in self._tracing:  # the provider was taken out of the settings meanwhile
+                continue
             sender = cast("Tracing", self._senders[Channel(row.channel)])
             message = outgoing(row)
             to = message.body.to or await self._address(row.address_id)

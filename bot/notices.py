@@ -90,7 +90,7 @@ class Notices:
     async def _route(self) -> int:
         kinds = {language: frozenset(by_kind) for language, by_kind in self._templates().items()}
         async with in_transaction() as db:
-            found = await route(db, kinds, self._clock(), self._sms_hours)
+            found = await route(db, kinds, self._clock(), self._sms_hours, frozenset(self._wake))
         if found:
             for event in self._wake.values():
                 event.set()

@@ -55,11 +55,12 @@ async def route(
     templates: Mapping[str, frozenset[str]],
     now: datetime,
     sms_hours: tuple[int, int] = SMS_HOURS,
+    channels: frozenset[Channel] = frozenset(Channel),
     limit: int = 1_000,
 ) -> int:
     """Put notices on the next rung of their ladder, or give them up with the reason; gives how many were looked at.
 
-    ``templates``: kinds with an approved WhatsApp template, by language.
+    ``templates``: kinds with an approved WhatsApp template, by language. ``channels``: those that can be sent on now.
     """
     tables = NoticeTables(db)
     rows = await tables.unrouted(db, now, limit)
@@ -72,7 +73,7 @@ async def route(
             continue
         talk = talks.get(row.person_id)
         rung = (
-            next_rung(row.kind, reach_of(talk, templates, sms_hours), row.tried, now)
+            next_rung(row.kind, reach_of(talk, templates, sms_hours, channels), row.tried, now)
             if talk
             else NoRung("no conversation")
         )
@@ -86,13 +87,20 @@ async def route(
     return len(routed)
 
 
-def reach_of(talk: TalkRow, templates: Mapping[str, frozenset[str]], sms_hours: tuple[int, int]) -> Reach:
-    """How a person with this conversation can be reached."""
+def reach_of(
+    talk: TalkRow,
+    templates: Mapping[str, frozenset[str]],
+    sms_hours: tuple[int, int],
+    channels: frozenset[Channel],
+) -> Reach:
+    """How a person with this conversation can be reached by these channels."""
     chats = [
         Chat(number, Channel(channel), reachable, number == talk.last_address_id)
         for number, channel, reachable, _ in talk.chats
+        if Channel(channel) in channels
     ]
-    return Reach(chats, talk.heard_at, talk.paused, templates.get(talk.language, frozenset()), sms_hours)
+    hours = sms_hours if Channel.SMS in channels else None
+    return Reach(chats, talk.heard_at, talk.paused, templates.get(talk.language, frozenset()), hours)
 
 
 def check_code(notice_id: int) -> str:

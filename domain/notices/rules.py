@@ -77,14 +77,14 @@ class Reach:
     """All that is known of how a person can be reached.
 
     ``heard_at`` is about their last chat, ``templates`` are kinds with one in their language, ``sms_hours`` the hours
-    of the day between which an SMS may be sent.
+    of the day between which an SMS may be sent, None where none can be.
     """
 
     chats: Sequence[Chat]
     heard_at: datetime | None
     paused: bool
     templates: frozenset[str]
-    sms_hours: tuple[int, int] = SMS_HOURS
+    sms_hours: tuple[int, int] | None = SMS_HOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def next_rung(kind: str, reach: Reach, tried: Sequence[str], now: datetime) -> R
         for rung in _at_chat(kind, chat, reach, now):
             if rung.name not in tried:
                 return rung
-    if not rules.sms:
+    if not rules.sms or reach.sms_hours is None:
         return NoRung("no chat left")
     name = rung_name(Channel.SMS, 0)
     soft = tried.count(soft_name(name))

@@ -311,3 +311,13 @@ async def test_is_this_really_from_you(db: BaseDBAsyncClient) -> None:
         assert await reader.say("asli ABCDEF") == ["notice.not_genuine"]
         await stranger.say("halo")
         assert await stranger.say(f"asli {code}") == ["notice.not_genuine"]
+
+
+async def test_a_chat_without_a_provider_is_passed_over(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        await Address.all().update(channel="whatsapp")
+        del house.notices._wake[Channel.WHATSAPP]
+        await house.announce("selected", person)
+        await house.until(NoticeStatus.TOLD)
+        assert house.phones[Channel.SMS].said

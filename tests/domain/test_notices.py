@@ -57,6 +57,8 @@ LADDERS: list[tuple[str, str, Reach, Sequence[str]]] = [
     ("a blocked chat is passed over", "selected", reach(Chat(1, Channel.TELEGRAM, reachable=False, last=True)),
      ["sms.0", "all tried"]),
     ("nobody pays for bad news", "not_selected", reach(), ["no chat left"]),
+    ("no provider of SMS", "selected", Reach((TELEGRAM,), None, paused=False, templates=TEMPLATES, sms_hours=None),
+     ["telegram.1", "no chat left"]),
     ("STOP", "wave_open", reach(TELEGRAM, paused=True), ["stopped"]),
     ("STOP does not keep the law or money away", "payment_failed", reach(TELEGRAM, paused=True),
      ["telegram.1", "sms.0", "all tried"]),
