@@ -57,7 +57,8 @@ async def test_a_bank_vouches_and_an_appeal_is_granted(page: Page, tmp_path: Pat
         await press(page, "Lewat bank", "Di mana Anda sudah punya akun")
         await press(page, "Bank Contoh", "masukkan kode ini")
         await picture(page, "kyc-reference")
-        said = await page.locator(".row:not(.mine) .bubble").last.text_content() or ""
+        shown = page.locator(".row:not(.mine) .bubble", has_text="masukkan kode ini").last
+        said = await shown.text_content() or ""
         reference = re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}", said)
         assert reference
         assert "200" in await run(server, example, "vouch", typed=f"{reference[0]}\n{SITI.nik}\n")
