@@ -209,7 +209,8 @@ class Delivery:
                     self._settle(row, OutboxStatus.UNKNOWN, None, result)
                     return None
                 case GiveUp():
-                    await self._failed(row, result)
+                    await self._note_failure(self._db, row, result)
+                    self._settle(row, OutboxStatus.FAILED, None, result)
                     return None
 
     async def _postpone(self, message: Outgoing, seconds: float) -> None:
@@ -234,12 +235,11 @@ class Delivery:
                 log.warning("pauses not read: %s", type(error).__name__)
             await asyncio.sleep(PAUSES_SECONDS)
 
-    async def _failed(self, row: OutboxRow, error: SendError, provider_id: str | None = None) -> None:
+    async def _note_failure(self, db: BaseDBAsyncClient, row: OutboxRow, error: SendError) -> None:
         level = logging.ERROR if error.trouble == Trouble.FILTERED else logging.WARNING
         log.log(level, "message %d on %s failed: %s", row.id, row.channel, error.code)
         if error.trouble in UNREACHABLE and row.address_id:
-            await self._tables.set_reachable(self._db, row.address_id, reachable=False)
-        self._settle(row, OutboxStatus.FAILED, provider_id, error)
+            await self._tables.set_reachable(db, row.address_id, reachable=False)
 
     # --- what platforms report later
 
@@ -280,10 +280,7 @@ class Delivery:
                 if row is None:
                     continue
                 if report.error is not None:
-                    level = logging.ERROR if report.error.trouble == Trouble.FILTERED else logging.WARNING
-                    log.log(level, "message %d on %s failed later: %s", row.id, row.channel, report.error.code)
-                    if report.error.trouble in UNREACHABLE and row.address_id:
-                        await self._tables.set_reachable(db, row.address_id, reachable=False)
+                    await self._note_failure(db, row, report.error)
                 if row.notice_id:
                     outcomes.append(Settled(row, report.status, report.provider_id, report.error))
             if outcomes and self.on_settled:

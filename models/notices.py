@@ -54,7 +54,6 @@ class TalkRow:
     id: int
     language: str
     step: str
-    version: int
     paused: bool
     last_address_id: int | None
     heard_at: datetime | None
@@ -143,7 +142,7 @@ class NoticeTables(TurnTables):
         """The conversation of each of these people that they used last, with its chats."""
         people = self._list(1, "bigint")
         rows = await db.execute_query_dict(
-            "SELECT c.person_id, c.id, c.language, c.step, c.version, c.paused, c.last_address_id, c.heard_at, "  # noqa: S608
+            "SELECT c.person_id, c.id, c.language, c.step, c.paused, c.last_address_id, c.heard_at, "  # noqa: S608
             "a.id AS address_id, a.channel, a.reachable, a.value FROM conversation c "
             f"LEFT JOIN address a ON a.conversation_id = c.id WHERE c.person_id IN ({people}) "
             "ORDER BY c.updated_at, a.id",
@@ -157,7 +156,6 @@ class NoticeTables(TurnTables):
                     id=row["id"],
                     language=row["language"],
                     step=row["step"],
-                    version=row["version"],
                     paused=bool(row["paused"]),
                     last_address_id=row["last_address_id"],
                     heard_at=_when(row["heard_at"]),

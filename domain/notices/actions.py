@@ -8,7 +8,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.functions import Count
 from tortoise.transactions import in_transaction
 
-from domain.notices.rules import KINDS, SMS_HOURS, Chat, NoRung, Params, Reach, next_rung
+from domain.notices.rules import KINDS, SMS_HOURS, Chat, NoRung, Params, Reach, next_rung, soft_name
 from models import crypto
 from models.conversation import Conversation
 from models.enums import Channel, NoticeStatus
@@ -79,6 +79,9 @@ async def route(
         )
         if isinstance(rung, NoRung):
             routed.append(RoutedRow(row.id, NoticeStatus.UNREACHED, now, reason=rung.reason))
+        elif rung.at > now and soft_name(rung.name) not in row.tried:
+            # Looked at again in the morning: by then it may be too old, or the person may be in a chat again.
+            routed.append(RoutedRow(row.id, NoticeStatus.NEW, rung.at))
         else:
             place = rung.channel.value, rung.address_id, rung.template
             routed.append(RoutedRow(row.id, NoticeStatus.ROUTED, rung.at, *place))
