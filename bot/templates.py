@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bot.channels.whatsapp import MAX_BUTTONS
 from bot.gateways.twilio import Twilio
 from bot.tasks import unless_cancelled
 from domain.notices.rules import KINDS, SAMPLES, words_key
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 CATEGORY = "UTILITY"
 APPROVED, SESSION, PENDING = "approved", "session", "pending"
-MAX_BUTTONS, MAX_LIST = 3, 10
+MAX_LIST = 10
 REFRESH_SECONDS = 60.0
 
 
