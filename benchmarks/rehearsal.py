@@ -233,6 +233,7 @@ async def count(world: World) -> dict[str, Any]:
         "told_unreachable": sum(bool(read[person]) and not can for person, can in reachable.items()),
         "twice_on_telegram_after_a_kill": len(excused),
         "twice": len(twice) - len(excused),
+        "twice_by_channel": dict(Counter(channel_of(person).value for person in twice)),
     }
 
 

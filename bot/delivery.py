@@ -99,12 +99,12 @@ class Delivery:
 
     # --- posting
 
-    def post(self, messages: Sequence[Outgoing]) -> None:
-        """Deliver committed messages; returns at once."""
+    def post(self, messages: Sequence[Outgoing], deadline: float | None = None) -> None:
+        """Deliver committed messages; returns at once. ``deadline``: the end of their lease by the loop's clock."""
+        deadline = deadline or asyncio.get_running_loop().time() + LEASE.total_seconds()
         for message in messages:
             row = message.row
             if row.status == OutboxStatus.ATTEMPTING:
-                deadline = asyncio.get_running_loop().time() + LEASE.total_seconds()
                 key = f"{row.channel}:{row.address_id or message.body.to}"
                 if key in self._queues:
                     self._queues[key].append((message, deadline))
@@ -117,7 +117,10 @@ class Delivery:
 
     def post_at(self, message: Outgoing, seconds: float) -> None:
         """Deliver a committed message of a bulk at its place in the sender's pace."""
-        asyncio.get_running_loop().call_later(max(0.0, seconds), self.post, [message])
+        loop = asyncio.get_running_loop()
+        # The lease began when the place was booked: a loop that comes to it late must not send beyond it.
+        deadline = loop.time() + seconds + LEASE.total_seconds()
+        loop.call_later(max(0.0, seconds), self.post, [message], deadline)
 
     def take_used(self, channel: Channel) -> int:
         """Replies that were sent on a channel since this was asked last: a bulk leaves them their room."""
@@ -351,9 +354,11 @@ class Delivery:
         """Take over what a crash left behind or what waits for another try."""
         while True:
             try:
+                now = self._clock()
                 if self._tracing:
-                    await self._tables.doubt(self._db, self._tracing, self._clock())
-                rows = await self._tables.stranded(self._db, self._clock(), LEASE, limit=200)
+                    await self._tables.doubt(self._db, self._tracing, now)
+                # As of the same moment: a lease that runs out in between is doubted in the next round, not sent again.
+                rows = await self._tables.stranded(self._db, now, LEASE, limit=200)
                 if rows:
                     self.post([outgoing(row) for row in rows])
                     continue
