@@ -1,12 +1,14 @@
 """Delivery: order, pauses, leases and giving up, with a sender that does what it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+import bot.delivery
 from bot.channel import GiveUp, Retry, SendError, Sent, Trouble, what_next
 from bot.delivery import Delivery
 from handlers.conversation import Inbound
@@ -117,3 +119,47 @@ async def test_an_unreachable_chat_is_noted_and_no_more_is_tried(db: BaseDBAsync
 )
 def test_what_next(error: SendError, attempts: int, move: Retry | GiveUp) -> None:
     assert what_next(error, attempts) == move
+
+
+class AskedSender(ScriptedSender):
+    """One whose platform can be asked for a message, and has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    async def find(self, to: str, message: Rendered, since: datetime) -> str | None:
+        self.asked += 1
+        return "known"
+
+
+@pytest.mark.parametrize("looks", [4, 5, 6])  # at the clock before the lease is over: a round has two or three
+async def test_a_lease_that_ends_during_the_sweep_is_asked_for_and_not_sent_again(
+    db: BaseDBAsyncClient, looks: int
+) -> None:
+    clock, sender = Clock(), AskedSender()
+    async with engine_on(db, clock) as engine:
+        await engine.take_turn(Inbound(channel=Channel.TELEGRAM, address="77", external_id="1", text="halo"))
+    clock.forward(seconds=LEASE.total_seconds() + 0.5 - looks)  # of a process that died
+
+    def moving() -> datetime:  # each look at the clock finds it a second later: whatever lies between two of them does
+        clock.forward(seconds=1)
+        return clock.time
+
+    delivery = Delivery(db, {Channel.TELEGRAM: sender}, moving)
+    with patch_sweep(0.02):
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(delivery.run())
+            await statuses(["sent"])
+            running.cancel()
+    assert (sender.sent, sender.asked) == ([], 1)
+
+
+@contextmanager
+def patch_sweep(seconds: float) -> Iterator[None]:
+    """Sweep this often."""
+    before, bot.delivery.SWEEP_SECONDS = bot.delivery.SWEEP_SECONDS, seconds
+    try:
+        yield
+    finally:
+        bot.delivery.SWEEP_SECONDS = before
