@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from models.enums import Employment, Layer
 
 DEFAULT = Path(__file__).with_name("programme.toml")
+GENERAL = "general"  # the stratum of everybody
 
 
 class _Dated(Protocol):
@@ -80,6 +81,28 @@ class KycRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Stratum:
+    """People who are drawn ahead of the others, for this share of a wave's seats."""
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class WaveRules:
+    """Quota, clocks and strata of a wave; reminders are days before a place lapses, the longest first."""
+
+    quota: int
+    open_days: int
+    freeze_hours: int
+    notice_hours: int
+    dice_days: int
+    accept_days: int
+    reminder_days: tuple[int, ...]
+    strata: tuple[Stratum, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Partner:
     """A bank or wallet that vouches for its customers; ``keys`` are its public keys as JWK."""
 
@@ -101,6 +124,7 @@ class Programme:
     codes: CodeRules
     face: FaceRules
     kyc: KycRules
+    waves: WaveRules
     partners: tuple[Partner, ...] = ()
     chat_url: str = ""
 
@@ -130,6 +154,7 @@ def load(path: Path = DEFAULT) -> Programme:
             codes=CodeRules(**data["codes"]),
             face=FaceRules(**data["face"]),
             kyc=KycRules(**data["kyc"]),
+            waves=_waves(data["waves"]),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error!r}") from error
@@ -155,6 +180,14 @@ def _dated(rules: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     for rule in sorted(rules, key=lambda each: each["from"]):
         said = {**said, **rule}
         yield {"since" if name == "from" else name: value for name, value in said.items()}
+
+
+def _waves(rules: dict[str, Any]) -> WaveRules:
+    strata = tuple(Stratum(**each) for each in rules.get("strata", ()))
+    if sum(stratum.share for stratum in strata) > 1 or any(stratum.name == GENERAL for stratum in strata):
+        raise ValueError(f"strata take more than all seats, or one is called {GENERAL!r}")
+    days = tuple(sorted(rules["reminder_days"], reverse=True))
+    return WaveRules(**{**rules, "strata": strata, "reminder_days": days})
 
 
 def _converted(rule: dict[str, Any]) -> dict[str, Any]:

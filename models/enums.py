@@ -135,6 +135,26 @@ class WaveStatus(StrEnum):
     PLANNED = "planned"
     OPEN = "open"
     CLOSED = "closed"
+    FROZEN = "frozen"
+    DRAWN = "drawn"
+    ANNOUNCED = "announced"
+    ENDED = "ended"
+
+
+class Randomness(StrEnum):
+    """Where a draw's randomness comes from."""
+
+    DRAND = "drand"
+    DICE = "dice"
+
+
+class PlaceStatus(StrEnum):
+    """Where a place of a wave stands with the person who was selected for it."""
+
+    SELECTED = "selected"
+    NOTIFIED = "notified"
+    ACCEPTED = "accepted"
+    LAPSED = "lapsed"
 
 
 class Sex(StrEnum):

@@ -1,0 +1,198 @@
+"""The draw: keys, ranking and who gets which seat. Pure, and the same everywhere for the same input.
+
+The protocol is told in docs/draw.md; ``check_draw.py`` beside this file computes the same on its own.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+KEY_BYTES = 8  # of a ticket's key are compared first; the whole key decides where they are equal
+ROW_HEAD = 16  # hex digits of the household's tag
+SLICE = 65_536
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def seed_of(commitment: bytes, beacon: bytes) -> bytes:
+    """SHA-256 over the commitment's 32 bytes and the beacon's (a drand signature, or the digits of dice)."""
+    return hashlib.sha256(commitment + beacon).digest()
+
+
+def keyed(seed: bytes) -> Callable[[bytes], bytes]:
+    """HMAC-SHA256 under the seed, for millions of short tickets: the padded keys are hashed once."""
+    block = seed.ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def key(ticket: bytes) -> bytes:
+        first, second = inner.copy(), outer.copy()
+        first.update(ticket)
+        second.update(first.digest())
+        return second.digest()
+
+    return key
+
+
+@dataclass
+class Entrants:
+    """Frozen rows as columns; ``tickets`` are the letters of equally long tickets, a row each.
+
+    ``keys`` are the first bytes of each ticket's key as a number. ``strata`` are numbers into the wave's strata.
+    """
+
+    tickets: Bytes
+    keys: npt.NDArray[np.uint64]
+    households: npt.NDArray[np.uint64]
+    used: Bytes
+    strata: Bytes
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def ticket(self, at: int) -> str:
+        """The ticket of one row."""
+        return self.tickets[at].tobytes().decode()
+
+
+def row(ticket: str, household: str, used: int, stratum: str) -> str:
+    """A line of entrants.csv; all but the stratum are of fixed width."""
+    return f"{ticket},{household},{min(used, 9)},{stratum}\n"
+
+
+def parse(block: bytes, strata: Sequence[str], seed: bytes) -> Entrants:
+    """Rows of entrants.csv; raises ValueError for what is none."""
+    data = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(data == ord("\n"))
+    if not len(ends) or ends[-1] != len(data) - 1:
+        raise ValueError("a block of entrants that is cut off")
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    width = block.index(b",")
+    used_at = width + 1 + ROW_HEAD + 1
+    head = data[starts[:, None] + np.arange(used_at + 2)]
+    if not (head[:, [width, width + 1 + ROW_HEAD, used_at + 1]] == ord(",")).all():
+        raise ValueError("a row of entrants that is none")
+    tickets = np.ascontiguousarray(head[:, :width])
+    return Entrants(
+        tickets,
+        _keys(tickets, seed),
+        _numbers(head[:, width + 1 : width + 1 + ROW_HEAD]),
+        head[:, used_at] - ord("0"),
+        _strata(data, starts + used_at + 2, ends, strata),
+    )
+
+
+def _keys(tickets: Bytes, seed: bytes) -> npt.NDArray[np.uint64]:
+    key, width, letters = keyed(seed), tickets.shape[1], tickets.tobytes()
+    heads = b"".join([key(letters[at : at + width])[:KEY_BYTES] for at in range(0, len(letters), width)])
+    return np.frombuffer(heads, ">u8").astype(np.uint64)
+
+
+def _numbers(digits: Bytes) -> npt.NDArray[np.uint64]:
+    """Sixteen hex digits a row as one number."""
+    packed = bytes.fromhex(np.ascontiguousarray(digits).tobytes().decode())
+    return np.frombuffer(packed, ">u8").astype(np.uint64)
+
+
+def _strata(data: Bytes, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], names: Sequence[str]) -> Bytes:
+    found = np.full(len(starts), len(names), np.uint8)
+    for number, name in enumerate(names):
+        word = np.frombuffer(name.encode(), np.uint8)
+        fits = np.flatnonzero(ends - starts == len(word))
+        same = (data[starts[fits][:, None] + np.arange(len(word))] == word).all(axis=1)
+        found[fits[same]] = number
+    if (found == len(names)).any():
+        raise ValueError("a row of entrants names an unknown stratum")
+    return found
+
+
+def joined(parts: Sequence[Entrants]) -> Entrants:
+    """Parts of the list, in their order, as one."""
+    return Entrants(
+        np.concatenate([part.tickets for part in parts]),
+        np.concatenate([part.keys for part in parts]),
+        np.concatenate([part.households for part in parts]),
+        np.concatenate([part.used for part in parts]),
+        np.concatenate([part.strata for part in parts]),
+    )
+
+
+def ranking(entrants: Entrants, seed: bytes) -> npt.NDArray[np.int64]:
+    """Rows in the order of their keys."""
+    order: npt.NDArray[np.int64] = np.argsort(entrants.keys, kind="stable")
+    keys = entrants.keys[order]
+    equal = np.flatnonzero(keys[1:] == keys[:-1])
+    if len(equal):  # a matter of one draw in millions, but then it has to be right as well
+        key = keyed(seed)
+        for at in equal:
+            low, high = np.searchsorted(keys, keys[at], "left"), np.searchsorted(keys, keys[at], "right")
+            order[low:high] = sorted(order[low:high], key=lambda row: key(entrants.tickets[row].tobytes()))
+    return order
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A seat that went to somebody: their rank from 1, their row, and the number of the stratum whose seat it is."""
+
+    rank: int
+    row: int
+    stratum: int
+
+
+def select(
+    strata: Bytes,
+    households: npt.NDArray[np.uint64],
+    used: Bytes,
+    order: npt.NDArray[np.int64],
+    seats: Sequence[int],
+    cap: int,
+) -> list[Seat]:
+    """Who gets a seat. Strata in their order fill their own seats down the ranking, skipping households that have
+    ``cap`` (0: no limit); what they leave goes to the last one, which is everybody's.
+    """
+    taken: dict[int, int] = {}
+    chosen: list[Seat] = []
+    has_seat = np.zeros(len(order), bool)  # by rank
+    left = 0
+    for number, own in enumerate(seats):
+        last = number == len(seats) - 1
+        wanted = own + left if last else own
+        ranked = strata[order]
+        candidates = np.flatnonzero(~has_seat if last else ranked == number)
+        before = len(chosen)
+        for rank, row, household, had in _columns(candidates, order, households, used):
+            if len(chosen) - before == wanted:
+                break
+            if cap:
+                now = taken.get(household, had)
+                if now >= cap:
+                    continue
+                taken[household] = now + 1
+            has_seat[rank] = True
+            chosen.append(Seat(rank + 1, row, number))
+        left += own - (len(chosen) - before)
+    return sorted(chosen, key=lambda seat: seat.rank)
+
+
+def _columns(
+    ranks: npt.NDArray[np.int64],
+    order: npt.NDArray[np.int64],
+    households: npt.NDArray[np.uint64],
+    used: Bytes,
+) -> Iterator[tuple[int, int, int, int]]:
+    """Rank, row, household and seats had before, by slices: most are never come to."""
+    for start in range(0, len(ranks), SLICE):
+        some = ranks[start : start + SLICE]
+        rows = order[some]
+        yield from zip(some.tolist(), rows.tolist(), households[rows].tolist(), used[rows].tolist(), strict=True)
+
+
+def cut_offs(chosen: Iterable[Seat], strata: int) -> list[int]:
+    """The last rank that got a seat of each stratum; 0 where none did."""
+    last = [0] * strata
+    for seat in chosen:
+        last[seat.stratum] = max(last[seat.stratum], seat.rank)
+    return last

@@ -1,0 +1,123 @@
+"""Statements of waves and draws that concern many rows at once, in both dialects. They hold no rules."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from models.enums import PlaceStatus
+from models.turns import TurnTables
+
+
+class DrawTables(TurnTables):
+    """The statements, in the dialect of the connection."""
+
+    async def add_places(  # noqa: PLR0913, PLR0917 - a place is about all of this
+        self,
+        db: BaseDBAsyncClient,
+        wave_id: int,
+        rows: Sequence[tuple[str, int, str]],
+        reason: str,
+        now: datetime,
+        due_at: datetime | None = None,
+    ) -> int:
+        """Places for (ticket, rank, seat), each with its event; gives how many are new (``reason`` "reserve" marks
+        places of the reserve list).
+        """
+        mark, selected = self._mark, PlaceStatus.SELECTED.value
+        if self._postgres:
+            given = "unnest($6::text[], $7::int[], $8::text[]) AS t(ticket, rank, seat)"
+            values: list[object] = [list(column) for column in zip(*rows, strict=True)]
+        else:
+            given = (
+                "(SELECT json_extract(value, '$[0]') AS ticket, json_extract(value, '$[1]') AS rank, "
+                "json_extract(value, '$[2]') AS seat FROM json_each(?6)) AS t"
+            )
+            values = [msgspec.json.encode(rows).decode()]
+        new = await db.execute_query_dict(
+            "INSERT INTO place (wave_id, person_id, ticket, rank, seat, reserve, status, selected_at, due_at) "  # noqa: S608
+            f"SELECT {mark}1, e.person_id, t.ticket, t.rank, t.seat, {mark}2, {mark}3, {mark}4, {mark}5 "
+            f"FROM {given} JOIN entry e ON e.ticket = t.ticket WHERE true "
+            "ON CONFLICT (ticket) DO NOTHING RETURNING id",
+            [wave_id, reason == "reserve", selected, self.moment(now), due_at and self.moment(due_at), *values],
+        )
+        await self.add_events(db, [row["id"] for row in new], PlaceStatus.SELECTED, reason, now)
+        return len(new)
+
+    async def add_events(
+        self, db: BaseDBAsyncClient, places: Sequence[int], status: PlaceStatus, reason: str, now: datetime
+    ) -> None:
+        """What has become of these places, and why."""
+        mark = self._mark
+        ids = "SELECT unnest($4::bigint[])" if self._postgres else "SELECT value FROM json_each(?4)"
+        await db.execute_query(
+            f"INSERT INTO place_event (place_id, status, reason, at) SELECT id, {mark}1, {mark}2, {mark}3 "  # noqa: S608
+            f"FROM place WHERE id IN ({ids})",
+            [status.value, reason, self.moment(now), self._ids(places)],
+        )
+
+    async def move_places(  # noqa: PLR0913, PLR0917
+        self,
+        db: BaseDBAsyncClient,
+        places: Sequence[int],
+        before: Sequence[PlaceStatus],
+        status: PlaceStatus,
+        reason: str,
+        now: datetime,
+    ) -> list[int]:
+        """Move those of these places that are ``before``, each with its event; gives which were moved."""
+        allowed = ", ".join(f"'{each.value}'" for each in before)
+        ids = "SELECT unnest($2::bigint[])" if self._postgres else "SELECT value FROM json_each(?2)"
+        rows = await db.execute_query_dict(
+            f"UPDATE place SET status = {self._mark}1 WHERE id IN ({ids}) AND status IN ({allowed}) RETURNING id",  # noqa: S608
+            [status.value, self._ids(places)],
+        )
+        moved = sorted(row["id"] for row in rows)
+        if moved:
+            await self.add_events(db, moved, status, reason, now)
+        return moved
+
+    def _ids(self, numbers: Sequence[int]) -> object:
+        return list(numbers) if self._postgres else msgspec.json.encode(list(numbers)).decode()
+
+    async def rank_block(self, db: BaseDBAsyncClient, wave_id: int, key: bytes) -> tuple[int, str] | None:
+        """The block of the ranking in which a key would stand: its first rank and its tickets."""
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            f"SELECT first_rank, tickets FROM rank_block WHERE wave_id = {mark}1 AND first_key <= {mark}2 "  # noqa: S608
+            "ORDER BY first_key DESC LIMIT 1",
+            [wave_id, key],
+        )
+        return (rows[0]["first_rank"], rows[0]["tickets"]) if rows else None
+
+    async def told(
+        self, db: BaseDBAsyncClient, wave_id: int, kinds: Sequence[str], limit: int
+    ) -> list[tuple[int, datetime]]:
+        """Places whose person was told of them and that do not say so yet, with the moment."""
+        mark, names = self._mark, ", ".join(f"'{kind}'" for kind in kinds)
+        rows = await db.execute_query_dict(
+            "SELECT p.id, n.told_at FROM place p JOIN notice n ON n.person_id = p.person_id "  # noqa: S608
+            f"AND n.subject_id = p.wave_id AND n.kind IN ({names}) AND n.told_at IS NOT NULL "
+            f"WHERE p.wave_id = {mark}1 AND p.status = '{PlaceStatus.SELECTED}' ORDER BY p.id LIMIT {mark}2",
+            [wave_id, limit],
+        )
+        return [(row["id"], _when(row["told_at"])) for row in rows]
+
+    async def waiting(self, db: BaseDBAsyncClient, before: int, limit: int) -> list[int]:
+        """People whose layers still waited at the freeze of a wave with a number below ``before``, and who have joined
+        none since.
+        """
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            "SELECT e.person_id FROM entry e JOIN wave w ON w.id = e.wave_id "  # noqa: S608
+            f"WHERE e.reason = 'waiting' AND w.number < {mark}1 AND w.frozen_at IS NOT NULL "
+            "AND NOT EXISTS (SELECT 1 FROM entry later WHERE later.person_id = e.person_id AND later.id > e.id) "
+            f"ORDER BY e.id LIMIT {mark}2",
+            [before, limit],
+        )
+        return [row["person_id"] for row in rows]
+
+
+def _when(value: datetime | str) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
