@@ -14,6 +14,7 @@ from bot import staff_cli
 from bot.lifeline import end_with
 from bot.settings import Settings, new_key
 from bot.staff_cli import with_database
+from domain.programme import DEFAULT, load
 from models.database import migrate
 
 
@@ -78,19 +79,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _bring_up_to_date(db: Any, *, sample: bool) -> int:
+async def _bring_up_to_date(db: Any, settings: Settings, *, sample: bool) -> int:
     from bot import sample as sample_data  # noqa: PLC0415
 
     for name in await migrate(db):
         print(f"applied {name}")
     if sample:
-        print(await sample_data.load())
+        print(await sample_data.load(load(settings.programme or DEFAULT)))
     return 0
 
 
 def _prepare(settings: Settings, options: argparse.Namespace) -> None:
     async def work(db: Any) -> int:
-        return await _bring_up_to_date(db, sample=True)
+        return await _bring_up_to_date(db, settings, sample=True)
 
     if options.prepare:
         with_database(settings, work)
@@ -128,7 +129,7 @@ def _chat(settings: Settings, options: argparse.Namespace) -> int:
 
 def _migrate(settings: Settings, options: argparse.Namespace) -> int:
     async def work(db: Any) -> int:
-        await _bring_up_to_date(db, sample=False)
+        await _bring_up_to_date(db, settings, sample=False)
         print("the tables are up to date")
         return 0
 
@@ -137,7 +138,7 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
 
 def _sample(settings: Settings, options: argparse.Namespace) -> int:
     async def work(db: Any) -> int:
-        return await _bring_up_to_date(db, sample=True)
+        return await _bring_up_to_date(db, settings, sample=True)
 
     return with_database(settings, work)
 

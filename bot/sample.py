@@ -3,18 +3,17 @@
 from datetime import timedelta
 
 from domain import clock
-from domain.waves.actions import current_wave, open_wave
-from models.wave import Wave
+from domain.programme import Programme
+from domain.waves.actions import Plan, current_wave, open_now, plan_wave
 
-QUOTA = 200_000
 OPEN_DAYS = 14
 
 
-async def load() -> str:
+async def load(programme: Programme) -> str:
     """An open wave where there is none; gives a line that says what there is."""
     now = clock.now()
     wave = await current_wave(now)
     if wave is None:
-        number = await Wave.all().count() + 1
-        wave = await open_wave(number, QUOTA, now, now + timedelta(days=OPEN_DAYS))
+        plan = Plan(now, now + timedelta(days=OPEN_DAYS))
+        wave = await open_now((await plan_wave(plan, programme, "sample", now)).number, "sample", now)
     return f"wave {wave.number} is open, {wave.quota:,} places"

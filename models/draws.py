@@ -13,7 +13,7 @@ from models.turns import TurnTables
 class DrawTables(TurnTables):
     """The statements, in the dialect of the connection."""
 
-    async def add_places(  # noqa: PLR0913, PLR0917 - a place is about all of this
+    async def add_places(
         self,
         db: BaseDBAsyncClient,
         wave_id: int,
@@ -57,7 +57,7 @@ class DrawTables(TurnTables):
             [status.value, reason, self.moment(now), self._ids(places)],
         )
 
-    async def move_places(  # noqa: PLR0913, PLR0917
+    async def move_places(
         self,
         db: BaseDBAsyncClient,
         places: Sequence[int],

@@ -11,11 +11,11 @@ from models.person import Person
 class Wave(Model):
     """One round of admission with its quota of places.
 
-    ``strata`` is JSON, [name, seats] in the order they are filled, general last. ``layers`` and ``lists`` name the layers
-    and exclusion lists that apply, comma-separated (``lists`` "*": every one). ``screened_to`` is the last entry the
-    freeze has looked at. ``rules`` is the text of rules.toml and ``commitment`` its SHA-256; ``beacon`` is what the seed
-    was made of. ``reserve_from``: everybody ranked before it has had a place. ``lease_until``: somebody is freezing or
-    drawing until then, unless they died.
+    ``strata`` is JSON, [name, seats] in the order they are filled, general last. ``layers`` and ``lists`` name the
+    layers and exclusion lists that apply, comma-separated (``lists`` "*": every one). ``screened_to`` is the last entry
+    the freeze has looked at. ``rules`` is the text of rules.toml and ``commitment`` its SHA-256; ``beacon`` is what the
+    seed was made of. ``reserve_from``: everybody ranked before it has had a place. ``lease_until``: somebody is
+    freezing or drawing until then, unless they died.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -92,7 +92,7 @@ class Entry(Model):
     class Meta:
         table = "entry"
         unique_together = (("wave_id", "person_id"),)
-        indexes = (Index(fields=("person_id",)), Index(fields=("wave_id", "reason")))
+        indexes = (Index(fields=("person_id",)), Index(fields=("wave_id", "reason", "stratum")))
 
 
 class FrozenBlock(Model):
@@ -163,7 +163,11 @@ class Place(Model):
 
     class Meta:
         table = "place"
-        indexes = (Index(fields=("person_id",)), Index(fields=("status", "due_at")), Index(fields=("wave_id", "status")))
+        indexes = (
+            Index(fields=("person_id",)),
+            Index(fields=("status", "due_at")),
+            Index(fields=("wave_id", "status")),
+        )
 
 
 class PlaceEvent(Model):

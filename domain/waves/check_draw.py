@@ -15,6 +15,9 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
+
+Rows = dict[str, tuple[str, int, str]]  # ticket -> household, seats it had, stratum
 
 GENERAL = "general"
 HEADS = {
@@ -28,7 +31,7 @@ class WrongError(Exception):
     """Something does not fit."""
 
 
-def check(folder: Path, say=print) -> dict:
+def check(folder: Path, say: Any = print) -> dict[str, Any]:
     """Check a folder; gives what was computed. Raises WrongError or OSError."""
     rules_text = (folder / "rules.toml").read_bytes()
     commitment = hashlib.sha256(rules_text).digest()
@@ -52,9 +55,11 @@ def check(folder: Path, say=print) -> dict:
     return {"rules": rules, "entrants": entrants, "ranked": ranked, "winners": winners, "seed": seed}
 
 
-def read_entrants(folder, rules):
+def read_entrants(folder: Path, rules: dict[str, Any]) -> tuple[list[str], Rows]:
     """The tickets in their order, and the columns of each."""
-    digest, tickets, entrants = hashlib.sha256(), [], {}
+    digest = hashlib.sha256()
+    tickets: list[str] = []
+    entrants: Rows = {}
     with (folder / "entrants.csv").open("rb") as file:
         for number, line in enumerate(file):
             digest.update(line)
@@ -72,7 +77,7 @@ def read_entrants(folder, rules):
     return tickets, entrants
 
 
-def read_beacon(found, announced, say):
+def read_beacon(found: dict[str, Any], announced: dict[str, Any], say: Any) -> bytes:
     """The bytes of the randomness, which has to be the announced one."""
     if found["source"] == "dice":
         if announced["source"] != "dice" and found["time"] < announced["dice_after"]:
@@ -81,16 +86,18 @@ def read_beacon(found, announced, say):
         if not re.fullmatch("[1-6]{50,}", throws) or len(set(found["staff"])) < 2:
             raise WrongError("round.json: fifty throws or more, typed in by two members of staff, were announced")
         say("ok  round.json holds dice thrown in public")
-        return throws.encode()
+        return bytes(throws, "ascii")
     if announced["source"] != "drand" or found["round"] != announced["round"]:
         raise WrongError("round.json is not the round that was announced")
     signature = bytes.fromhex(found["signature"])
     if hashlib.sha256(signature).hexdigest() != found["randomness"]:
         raise WrongError("round.json: the randomness is not the SHA-256 of the signature")
     try:
-        import drand_verify
+        import drand_verify  # noqa: PLC0415 - not part of Python; this script works without it
     except ImportError:
-        say(f"--  compare the signature yourself: https://api.drand.sh/{announced['chain_hash']}/public/{found['round']}")
+        say(
+            f"--  compare the signature yourself: https://api.drand.sh/{announced['chain_hash']}/public/{found['round']}"
+        )
         say("    or let this script do it: pip install drand-verify")
     else:
         try:
@@ -101,26 +108,28 @@ def read_beacon(found, announced, say):
     return signature
 
 
-def key(seed, ticket):
+def key(seed: bytes, ticket: str) -> bytes:
     """HMAC-SHA256(seed, ticket): the smaller, the better the rank."""
     return hmac.digest(seed, ticket.encode(), "sha256")
 
 
-def rank(tickets, seed):
+def rank(tickets: list[str], seed: bytes) -> list[str]:
     """All tickets, the first rank first."""
     return [ticket for _, ticket in sorted((key(seed, ticket), ticket) for ticket in tickets)]
 
 
-def select(ranked, entrants, seats, cap):
+def select(ranked: list[str], entrants: Rows, seats: list[tuple[str, int]], cap: int) -> dict[str, str]:
     """Ticket -> the stratum whose seat it got."""
-    winners, taken, left = {}, {}, 0
+    winners: dict[str, str] = {}
+    taken: dict[str, int] = {}
+    left = 0
     for name, own in seats:
         wanted, got = own + (left if name == GENERAL else 0), 0
         for ticket in ranked:
             if got == wanted:
                 break
             household, used, stratum = entrants[ticket]
-            if ticket in winners or (name != GENERAL and stratum != name):
+            if ticket in winners or name not in {GENERAL, stratum}:
                 continue
             if cap and taken.get(household, used) >= cap:
                 continue
@@ -131,7 +140,7 @@ def select(ranked, entrants, seats, cap):
     return winners
 
 
-def compare(folder, ranked, entrants, winners):
+def compare(folder: Path, ranked: list[str], entrants: Rows, winners: dict[str, str]) -> None:
     """Whether the published results are these, line by line."""
     with (folder / "winners.csv").open() as won, (folder / "reserve.csv").open() as reserve:
         if won.readline() != HEADS["winners"] or reserve.readline() != HEADS["reserve"]:
@@ -144,7 +153,7 @@ def compare(folder, ranked, entrants, winners):
             raise WrongError("winners.csv or reserve.csv has lines that do not belong there")
 
 
-def tell(found, ticket, say=print):
+def tell(found: dict[str, Any], ticket: str, say: Any = print) -> None:
     """One ticket's own computation."""
     if ticket not in found["entrants"]:
         raise WrongError(f"{ticket} is not in entrants.csv")
@@ -157,7 +166,7 @@ def tell(found, ticket, say=print):
         say(f"    rank {place:,} of {len(found['ranked']):,}: {f'selected, seat {seat}' if seat else 'reserve list'}")
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)

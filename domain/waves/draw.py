@@ -55,7 +55,7 @@ class Entrants:
 
     def ticket(self, at: int) -> str:
         """The ticket of one row."""
-        return self.tickets[at].tobytes().decode()
+        return str(self.tickets[at].tobytes(), "ascii")
 
 
 def row(ticket: str, household: str, used: int, stratum: str) -> str:

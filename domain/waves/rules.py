@@ -39,6 +39,11 @@ def new_ticket(wave: int) -> str:
     return f"G{wave}-{letters[:4]}-{letters[4:]}"
 
 
+def ticket_length(wave: int) -> int:
+    """Letters of a wave's tickets: they all have the same number."""
+    return len(f"G{wave}-XXXX-XXXX")
+
+
 def read_ticket(typed: str) -> str:
     """A ticket as it was typed, in its own form; letters that are taken for others are mended."""
     head, _, rest = typed.strip().upper().replace(" ", "").partition("-")

@@ -119,7 +119,7 @@ class Migration(migrations.Migration):
         ),
         ops.AddIndex(
             model_name='Entry',
-            index=Index(fields=['wave_id', 'reason']),
+            index=Index(fields=['wave_id', 'reason', 'stratum']),
         ),
         ops.AddField(
             model_name='Wave',

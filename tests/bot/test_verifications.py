@@ -401,8 +401,9 @@ async def test_lists_shut_out_and_say_whose_list_it_is(db: BaseDBAsyncClient) ->
         assert await house.states(row.id) == {"lists": "failed", "household": "failed"}
         person._hear(house.told[-1])
         assert "Kemensos: Penerima bantuan sosial." in person.text
-        assert await lists.has_priority(db, bytes(row.nik_index))
-        assert not await lists.has_priority(db, crypto.ring().index("nik", "3171011508900002"))
+        asked = bytes(row.nik_index), crypto.ring().index("nik", "3171011508900002")
+        on = await lists.standing_on(db, ListKind.PRIORITY, asked)
+        assert [*on.values()] == [{asked[0]}]
 
 
 async def test_two_workers_never_take_the_same_person(db: BaseDBAsyncClient) -> None:

@@ -12,13 +12,14 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from domain import programme
 from domain.ports import FaceFacts
 from domain.verification.rules.card import CardReading
-from domain.waves.actions import open_wave
+from domain.waves.actions import Plan, open_now, plan_wave
 from handlers.conversation import Contact, Inbound, Photo, PhotoOutcome
 from handlers.engine import Engine, Outgoing, TurnResult
 from models import crypto
 from models.enums import Channel, PhotoKind, TurnVerdict
 from models.person import FaceCheck, PhotoTask
 from models.verification import CardReading as CardRow
+from models.wave import Wave
 
 NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 GOOD = FaceFacts(width=800, height=800, faces=1, score=0.95, eye_distance=120.0, sharpness=200.0, brightness=120.0)
@@ -174,8 +175,11 @@ async def engine_on(
 ) -> AsyncIterator[Engine]:
     """A running engine with an open wave."""
     clock = clock or Clock()
-    await open_wave(1, 200_000, NOON - timedelta(days=1), NOON + timedelta(days=14))
-    engine = Engine(db, rules or programme.load(), clock, lambda: None)
+    rules = rules or programme.load()
+    if not await Wave.exists():
+        plan = Plan(NOON - timedelta(days=1), NOON + timedelta(days=14))
+        await open_now((await plan_wave(plan, rules, "test", NOON)).number, "test", NOON)
+    engine = Engine(db, rules, clock, lambda: None)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(engine.run())
         yield engine

@@ -4,6 +4,7 @@ A list is imported as a whole: its lines go in by small portions under a version
 update switches to it, so that nobody ever meets half a list.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -86,18 +87,27 @@ async def excluded_by(db: BaseDBAsyncClient, nik_index: bytes) -> str:
     return ""
 
 
-async def has_priority(db: BaseDBAsyncClient, nik_index: bytes) -> bool:
-    """Whether a NIK stands on a list of people laid off or furloughed."""
-    for version_id, _ in await _counting(ListKind.PRIORITY):
-        if await digests.matching(db, version_id, nik_index):
-            return True
-    return False
+async def standing_on(db: BaseDBAsyncClient, kind: ListKind, niks: Collection[bytes]) -> dict[str, set[bytes]]:
+    """Those of many NIKs that stand on each list of a kind, by the list's code."""
+    together = b"".join(niks)
+    return {
+        code: set(await digests.matching(db, version_id, together)) if together else set()
+        for version_id, code in await _counting(kind)
+    }
 
 
 async def served(db: BaseDBAsyncClient, kk_index: bytes) -> int:
     """Recipients that a family card has had, as the lists of households say."""
-    found = [await digests.matching(db, version_id, kk_index) for version_id, _ in await _counting(ListKind.SERVED)]
-    return sum(times for lines in found for times in lines.values())
+    return (await served_by(db, [kk_index])).get(kk_index, 0)
+
+
+async def served_by(db: BaseDBAsyncClient, cards: Collection[bytes]) -> dict[bytes, int]:
+    """Recipients that many family cards have had; those without any are left out."""
+    had: dict[bytes, int] = {}
+    for version_id, _ in await _counting(ListKind.SERVED):
+        for card, times in (await digests.matching(db, version_id, b"".join(cards))).items():
+            had[card] = had.get(card, 0) + times
+    return had
 
 
 async def words(code: str, language: str) -> dict[str, str]:

@@ -1,0 +1,179 @@
+"""Places of a wave: told, reminded, accepted, lapsed (domain.waves.reserve hands them on).
+
+Each verb does a portion in a transaction of its own and gives how much it did; 0 means that nothing is due.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
+
+from domain.errors import DomainError
+from domain.money.actions import return_balance
+from domain.notices.actions import announce
+from domain.programme import Programme
+from domain.waves.actions import SYSTEM, move
+from domain.waves.rules import OPEN_PLACES, WAITING, deadline, last_day, reminder
+from models.draws import DrawTables
+from models.enums import PlaceStatus, WaveStatus
+from models.wave import Entry, Place, Wave
+
+PORTION = 500
+TOLD_BY = ("selected", "reserve_offered")  # the notices that begin a place's clock
+ANNOUNCED_PORTION = 5_000
+# Reasons of the freeze in words of their own; every other one is a layer that failed.
+REASON_LABELS = {"": "notice.reason_quota", WAITING: "notice.reason_waiting", "had_place": "notice.reason_had_place"}
+
+
+# --- announcing
+
+
+async def start_announcing(wave: Wave, programme: Programme, now: datetime) -> Wave:
+    """Fix the day from which the clocks of the selected run."""
+    if wave.announced_at is None:
+        await Wave.filter(id=wave.id, announced_at__isnull=True).update(announced_at=now)
+        wave = await Wave.get(id=wave.id)
+        assert wave.announced_at is not None
+        due = deadline(wave.announced_at, programme.waves.accept_days)
+        await Place.filter(wave_id=wave.id, due_at__isnull=True).update(due_at=due)
+    return wave
+
+
+async def announce_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, after: int, now: datetime) -> int:
+    """Let the next people of a drawn wave be told what came of it; gives the last entry looked at, 0 at the end."""
+    assert wave.announced_at is not None
+    entries = (
+        await Entry.filter(wave_id=wave.id, id__gt=after)
+        .order_by("id")
+        .limit(ANNOUNCED_PORTION)
+        .values_list("id", "person_id", "reason")
+    )
+    if not entries:
+        return 0
+    last_id = int(entries[-1][0])
+    people = [person for _, person, _ in entries]
+    rows = await Place.filter(wave_id=wave.id, reserve=False, person_id__in=people).values_list("person_id")
+    selected = {int(person) for (person,) in rows}
+    day = last_day(deadline(wave.announced_at, programme.waves.accept_days))
+    params = {"wave": wave.number, "deadline_date": day}
+    await announce(db, "selected", wave.id, sorted(selected), now, params=params)
+    by_label: dict[str, list[int]] = {}
+    for _, person, reason in entries:
+        if person not in selected:
+            label = REASON_LABELS.get(reason or "", "notice.reason_layers")
+            by_label.setdefault(label, []).append(person)
+    for label, some in sorted(by_label.items()):
+        params = {"wave": wave.number, "reason_label": label}
+        await announce(db, "not_selected", wave.id, some, now, params=params)
+    return last_id
+
+
+async def finish_announcing(wave: Wave, now: datetime) -> None:
+    """Everybody will be told; from now on places lapse and are handed on."""
+    async with in_transaction():
+        await move(wave, WaveStatus.ANNOUNCED, SYSTEM, now)
+
+
+# --- the clocks of places
+
+
+async def note_told(db: BaseDBAsyncClient, wave: Wave, programme: Programme) -> int:
+    """Selected people who were told by now: their days count from the notice where that came later."""
+    async with in_transaction() as connection:
+        tables = DrawTables(connection)
+        told = await tables.told(connection, wave.id, TOLD_BY, PORTION)
+        for number, told_at in told:
+            due = deadline(told_at, programme.waves.accept_days)
+            await Place.filter(id=number, due_at__lt=due).update(due_at=due)
+        if told:
+            latest = max(moment for _, moment in told)
+            ids = [number for number, _ in told]
+            await tables.move_places(connection, ids, [PlaceStatus.SELECTED], PlaceStatus.NOTIFIED, "told", latest)
+        return len(told)
+
+
+async def remind(db: BaseDBAsyncClient, wave: Wave, programme: Programme, now: datetime) -> int:
+    """Remind those whose deadline comes near and who have not chosen yet."""
+    days = programme.waves.reminder_days
+    found = 0
+    for at, threshold in enumerate(days):
+        following = days[at + 1] if at + 1 < len(days) else 0
+        places = await _to_remind(wave, threshold, following, now)
+        found += len(places)
+        due = [place for place in places if reminder(_due(place), place.reminded, days, now) == threshold]
+        for day, some in _by_day(due).items():
+            async with in_transaction():
+                ids = [place.id for place in some]
+                params = {"wave": wave.number, "days": threshold, "deadline_date": day}
+                people = [place.person_id for place in some]
+                await announce(db, f"deadline_{threshold}", wave.id, people, now, params=params)
+                await Place.filter(id__in=ids).update(reminded=threshold)
+    return found
+
+
+async def _to_remind(wave: Wave, threshold: int, following: int, now: datetime) -> list[Place]:
+    open_places = Place.filter(
+        wave_id=wave.id,
+        status__in=list(OPEN_PLACES),
+        due_at__gt=now + timedelta(days=following),
+        due_at__lte=now + timedelta(days=threshold),
+    )
+    new, older = open_places.filter(reminded__isnull=True), open_places.filter(reminded__gt=threshold)
+    return [*await new.order_by("id").limit(PORTION), *await older.order_by("id").limit(PORTION)]
+
+
+async def lapse_some(db: BaseDBAsyncClient, wave: Wave, now: datetime) -> int:
+    """Take back places whose deadline has passed, with their balances, and tell it."""
+    late = (
+        await Place.filter(wave_id=wave.id, status__in=list(OPEN_PLACES), due_at__lte=now).order_by("id").limit(PORTION)
+    )
+    if not late:
+        return 0
+    async with in_transaction() as connection:
+        for reason, before in (("not_told", PlaceStatus.SELECTED), ("deadline", PlaceStatus.NOTIFIED)):
+            ids = [place.id for place in late if place.status == before]
+            moved = set(
+                await DrawTables(connection).move_places(connection, ids, [before], PlaceStatus.LAPSED, reason, now)
+            )
+            places = [place for place in late if place.id in moved]
+            await return_balance([place.person_id for place in places], wave.id, now)
+            for day, some in _by_day(places).items():
+                params = {"wave": wave.number, "deadline_date": day}
+                people = [place.person_id for place in some]
+                await announce(connection, "lapsed", wave.id, people, now, params=params)
+    return len(late)
+
+
+def _due(place: Place) -> datetime:
+    assert place.due_at is not None  # set when the wave is announced, before any clock is looked at
+    return place.due_at
+
+
+def _by_day(places: Iterable[Place]) -> dict[str, list[Place]]:
+    """Places by the last day on which a training can be chosen."""
+    days: dict[str, list[Place]] = {}
+    for place in places:
+        days.setdefault(last_day(_due(place)), []).append(place)
+    return days
+
+
+async def accept(person_id: int, now: datetime) -> Place:
+    """A person keeps their place, by choosing a training. Refused with waves.no_place or waves.place_lapsed.
+
+    In the caller's transaction. Accepting twice changes nothing.
+    """
+    place = await Place.filter(person_id=person_id).order_by("-id").first()
+    if place is None:
+        raise DomainError("waves.no_place")
+    if place.status == PlaceStatus.ACCEPTED:
+        return place
+    if place.due_at is None:  # drawn, but nobody was told yet
+        raise DomainError("waves.no_place")
+    if place.status == PlaceStatus.LAPSED or place.due_at <= now:
+        raise DomainError("waves.place_lapsed", deadline_date=last_day(place.due_at))
+    db = Place._meta.db
+    if not await DrawTables(db).move_places(db, [place.id], sorted(OPEN_PLACES), PlaceStatus.ACCEPTED, "training", now):
+        return await accept(person_id, now)  # it moved meanwhile
+    place.status = PlaceStatus.ACCEPTED
+    return place
