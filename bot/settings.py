@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     index_key: SecretStr = SecretStr("")
     key_file: Path = Path("var/keys")
     media_dir: Path = Path("var/media")
+    draws_dir: Path = Path("var/draws")
+    drand_urls: str = "https://api.drand.sh https://api2.drand.sh https://api3.drand.sh https://drand.cloudflare.com"
     programme: Path | None = None
     telegram_token: Annotated[SecretStr, AfterValidator(_matching(r"\d+:\S+", "a token of BotFather, 123:abc"))] = (
         SecretStr("")

@@ -122,3 +122,17 @@ class CivilRegistry(Protocol):
 
     async def check(self, identity: Identity) -> Mapping[str, Match]:
         """An answer for nik, kk, name and birth_date; raises RegistryUnavailableError."""
+
+
+class BeaconUnavailableError(Exception):
+    """No mirror has the round, or none has a genuine one."""
+
+
+class Beacon(Protocol):
+    """Public randomness that nobody can foresee or choose."""
+
+    async def round(self, number: int) -> bytes:
+        """The verified signature of a round; raises BeaconUnavailableError."""
+
+    async def latest(self) -> int:
+        """The number of the latest round; raises BeaconUnavailableError."""

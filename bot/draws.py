@@ -1,0 +1,212 @@
+"""Freezing, drawing and publishing a wave from outside any turn: in a process of its own, gone on with after a crash."""
+
+import asyncio
+import hashlib
+import logging
+import os
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+from jinja2 import Environment, PackageLoader, select_autoescape
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tqdm import tqdm
+
+from domain.errors import DomainError
+from domain.ports import Beacon, BeaconUnavailableError
+from domain.programme import Programme
+from domain.waves import check_draw, drawing, freeze, places
+from domain.waves.actions import strata_of, wave_numbered
+from domain.waves.draw import cut_offs
+from domain.waves.publication import ENTRANTS_HEAD, RESERVE_HEAD, WINNERS_HEAD, round_json
+from domain.waves.rules import round_at, ticket_length
+from models.enums import Randomness, WaveStatus
+from models.wave import Entry, RankBlock, Wave
+
+log = logging.getLogger(__name__)
+
+CLOCK_ROUNDS = 40  # two minutes: further off, and either our clock or the beacon's is wrong
+PAGE = Path(__file__).with_name("draw_page")
+_PAGES = Environment(loader=PackageLoader("bot", "draw_page"), autoescape=select_autoescape())
+LINES = 50_000
+
+
+class Draws:
+    """What staff or a date asks for. ``folder`` is where draws are published, one folder a wave."""
+
+    def __init__(
+        self, db: BaseDBAsyncClient, programme: Programme, beacon: Beacon, folder: Path, clock: Callable[[], datetime]
+    ) -> None:
+        self._db, self._programme, self._beacon, self._folder, self._clock = db, programme, beacon, folder, clock
+
+    async def freeze(self, number: int, by: str) -> Wave:
+        """Look at everybody again, commit to the list and publish it."""
+        wave = await wave_numbered(number)
+        if wave.randomness == Randomness.DRAND:
+            await self._compare_clocks(wave)
+        wave = await freeze.start_freeze(number, self._clock())
+        try:
+            total = await Entry.filter(wave_id=wave.id).count()
+            with tqdm(total=total, unit="entry", desc="looking at everybody again", disable=None) as bar:
+                while done := await freeze.screen_some(self._db, wave, self._programme, self._clock()):
+                    bar.update(done)
+            with tqdm(total=total, unit="row", desc="freezing the list", disable=None) as bar:
+                wave = await freeze.freeze(wave, self._programme, by, self._clock(), bar.update)
+        except BaseException:
+            await freeze.release(wave)
+            raise
+        await self.publish(wave)
+        return wave
+
+    async def _compare_clocks(self, wave: Wave) -> None:
+        """A round announced by a clock that is slow may exist already: then somebody may know it."""
+        try:
+            latest = await self._beacon.latest()
+        except BeaconUnavailableError as error:
+            log.warning("the clock could not be compared with drand's: %s", error)
+            return
+        if abs(latest - round_at(self._clock())) > CLOCK_ROUNDS:
+            raise DomainError("staff.clock", wave=wave.number)
+
+    async def run(self, number: int, by: str) -> Wave:
+        """Fetch the announced round, draw, publish, and let everybody be told; what is done already stays."""
+        wave = await wave_numbered(number)
+        if wave.status == WaveStatus.FROZEN:
+            wave = await self._draw(wave, by)
+        if wave.status == WaveStatus.DRAWN:
+            await self.publish(wave)
+            wave = await self._announce(wave)
+        elif wave.status not in {WaveStatus.ANNOUNCED, WaveStatus.ENDED}:
+            raise DomainError("staff.wave_order", wave=wave.number, status=wave.status)
+        return wave
+
+    async def _draw(self, wave: Wave, by: str) -> Wave:
+        if wave.seed is None:
+            if wave.draws_at is not None and self._clock() < wave.draws_at:
+                raise DomainError("staff.draw_early", wave=wave.number, draws_time=wave.draws_at.isoformat())
+            if wave.round is None:
+                raise DomainError("staff.dice_missing", wave=wave.number)
+            wave = await drawing.set_beacon(wave, await self._beacon.round(wave.round), self._clock())
+        await freeze.claim(wave, WaveStatus.FROZEN, self._clock())
+        try:
+            with tqdm(total=wave.entrants, unit="ticket", desc="drawing", disable=None) as bar:
+                await drawing.draw(self._db, wave, by, self._clock(), bar.update)
+        except BaseException:
+            await freeze.release(wave)
+            raise
+        return wave
+
+    async def _announce(self, wave: Wave) -> Wave:
+        wave = await places.start_announcing(wave, self._programme, self._clock())
+        after, total = 0, await Entry.filter(wave_id=wave.id).count()
+        with tqdm(total=total, unit="person", desc="announcing", disable=None) as bar:
+            while following := await places.announce_some(self._db, wave, self._programme, after, self._clock()):
+                after = following
+                bar.update(places.ANNOUNCED_PORTION)
+        await places.finish_announcing(wave, self._clock())
+        return wave
+
+    # --- publishing
+
+    async def publish(self, wave: Wave) -> Path:
+        """Write the wave's folder; the same wave gives the same bytes. Each file is whole or not there."""
+        folder = self._folder / str(wave.number)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _whole(folder / "entrants.csv") as file:
+            file.write(ENTRANTS_HEAD.encode())
+            async for block in drawing.frozen_blocks(wave.id):
+                file.write(block)
+        commitment = bytes(wave.commitment or b"").hex()
+        _write(folder / "rules.toml", wave.rules or "")
+        _write(folder / "commitment.txt", f"{commitment}\n")
+        _write(folder / "check_draw.py", Path(check_draw.__file__).read_text())
+        for name in ("README.md", "page.css", "page.js"):
+            _write(folder / name, (PAGE / name).read_text())
+        facts: dict[str, Any] = {}
+        if wave.seed is not None:
+            _write(folder / "round.json", round_json(await drawing.beacon_facts(wave)))
+            found = await drawing.compute(wave, lambda _: None)
+            facts = await asyncio.to_thread(self._write_results, folder, wave, found)
+            await self._write_ranks(folder, wave)
+        _write_pages(folder, wave, facts)
+        return folder
+
+    def _write_results(self, folder: Path, wave: Wave, found: drawing.Drawn) -> dict[str, Any]:
+        names = [name for name, _ in strata_of(wave)]
+        seats = {seat.rank: names[seat.stratum] for seat in found.seats}
+        with _whole(folder / "winners.csv") as won, _whole(folder / "reserve.csv") as reserve:
+            won.write(WINNERS_HEAD.encode())
+            reserve.write(RESERVE_HEAD.encode())
+            for start in range(0, len(found.order), LINES):
+                rows = found.order[start : start + LINES]
+                letters = found.entrants.tickets[rows].tobytes().decode()
+                width = ticket_length(wave.number)
+                lines: tuple[list[str], list[str]] = ([], [])
+                for at, stratum in enumerate(found.entrants.strata[rows].tolist()):
+                    rank, ticket = start + at + 1, letters[at * width : (at + 1) * width]
+                    seat = seats.get(rank)
+                    lines[seat is None].append(f"{rank},{ticket},{seat or names[stratum]}\n")
+                won.write("".join(lines[0]).encode())
+                reserve.write("".join(lines[1]).encode())
+        cuts = dict(zip(names, cut_offs(found.seats, len(names)), strict=True))
+        return {"winners": len(found.seats), "cut_offs": cuts, "seed": bytes(wave.seed or b"").hex()}
+
+    async def _write_ranks(self, folder: Path, wave: Wave) -> None:
+        """The ranking in small files, so that a phone finds a ticket without fetching all of it."""
+        ranks = folder / "ranks"
+        ranks.mkdir(exist_ok=True)
+        blocks = []
+        ids = await RankBlock.filter(wave_id=wave.id).order_by("first_rank").values_list("id")
+        for at, (number,) in enumerate(ids):
+            block = await RankBlock.get(id=number)
+            blocks.append([block.first_rank, bytes(block.first_key).hex()])
+            _write(ranks / f"{at}.txt", block.tickets)
+        index = {"width": ticket_length(wave.number), "entrants": wave.entrants, "blocks": blocks}
+        _write(ranks / "index.json", msgspec.json.encode(index).decode())
+
+
+def _write_pages(folder: Path, wave: Wave, facts: dict[str, Any]) -> None:
+    rules = tomllib.loads(wave.rules or "")
+    files = [
+        path for path in sorted(folder.iterdir()) if path.suffix in {".csv", ".toml", ".txt", ".json", ".py", ".md"}
+    ]
+    said = {
+        "wave": wave,
+        "rules": rules,
+        "commitment": bytes(wave.commitment or b"").hex(),
+        "files": [(path.name, path.stat().st_size, _sha256(path)) for path in files],
+        "left_out": sorted(rules["left_out"].items(), key=lambda item: -item[1]),
+        "joined": sum(rules["left_out"].values()) + (wave.entrants or 0),
+        "drawn": bool(facts),
+        **facts,
+    }
+    for language in ("id", "en"):
+        page = _PAGES.get_template(f"page.{language}.html").render(said)
+        _write(folder / ("index.html" if language == "id" else "en.html"), page)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its place when it is complete."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.chmod(0o644)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    with _whole(path) as file:
+        file.write(text.encode())
