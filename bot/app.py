@@ -22,6 +22,7 @@ from bot.channels.sms import SmsSender
 from bot.channels.telegram import TelegramChannel
 from bot.channels.whatsapp import WhatsAppSender
 from bot.delivery import Delivery
+from bot.draws_page import DrawPages
 from bot.gateways.civil_registry import CsvRegistry, HttpRegistry
 from bot.gateways.faces.chosen import chosen
 from bot.gateways.faces.search import FaceIndexProcess
@@ -35,6 +36,7 @@ from bot.reports import TwilioDesk
 from bot.settings import Settings
 from bot.templates import Templates
 from bot.verifications import Verifications
+from bot.waves import Waves
 from domain import clock, regions
 from domain.programme import DEFAULT, Programme, load, load_partners
 from handlers import i18n
@@ -75,6 +77,10 @@ class App:
         here = settings.public_url or f"http://{settings.host}:{settings.port}"
         self.notices = Notices(db, self.delivery, _pace(settings, senders), approved, clock.now, hours, here)
         self.delivery.on_settled = self.notices.settled
+        self.waves = Waves(db, programme, clock.now, self._wave_is_open, self.notices.wake)
+
+    def _wave_is_open(self, number: int) -> None:
+        self.engine.open_wave = number
 
     def _wake(self) -> None:
         self.photos.work.wake()
@@ -84,7 +90,7 @@ class App:
     def workers(self) -> tuple[Runs, ...]:
         """Everything that runs for as long as the process does."""
         work = self.photos.work, self.verifications.work
-        return self.engine, self.delivery, self.templates, self.notices, *work
+        return self.engine, self.delivery, self.templates, self.notices, self.waves, *work
 
     async def receive(self, inbound: Inbound) -> TurnResult:
         """Take a message and deliver the replies: what every channel calls."""
@@ -207,6 +213,7 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
     async with running(settings, senders, remotes) as app:
         site = webserver.application()
         browser.BrowserChat(app.desk()).add_routes(site)
+        DrawPages(settings.draws_dir).add_routes(site)
         KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
         if telegram:
             site.router.add_post("/webhooks/telegram", webserver.guarded(telegram.webhook(app.receive)))

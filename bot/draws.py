@@ -1,4 +1,4 @@
-"""Freezing, drawing and publishing a wave from outside any turn: in a process of its own, gone on with after a crash."""
+"""Freezing, drawing and publishing a wave, outside any turn; what a crash broke off is gone on with."""
 
 import asyncio
 import hashlib
@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tqdm import tqdm
 
+from domain.clock import WIB
 from domain.errors import DomainError
 from domain.ports import Beacon, BeaconUnavailableError
 from domain.programme import Programme
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 CLOCK_ROUNDS = 40  # two minutes: further off, and either our clock or the beacon's is wrong
 PAGE = Path(__file__).with_name("draw_page")
+SAME_IN_EVERY_DRAW = (Path(check_draw.__file__), PAGE / "README.md", PAGE / "page.css", PAGE / "page.js")
 _PAGES = Environment(loader=PackageLoader("bot", "draw_page"), autoescape=select_autoescape())
 LINES = 50_000
 
@@ -123,9 +125,8 @@ class Draws:
         commitment = bytes(wave.commitment or b"").hex()
         _write(folder / "rules.toml", wave.rules or "")
         _write(folder / "commitment.txt", f"{commitment}\n")
-        _write(folder / "check_draw.py", Path(check_draw.__file__).read_text())
-        for name in ("README.md", "page.css", "page.js"):
-            _write(folder / name, (PAGE / name).read_text())
+        for path in SAME_IN_EVERY_DRAW:
+            _write(folder / path.name, path.read_text())
         facts: dict[str, Any] = {}
         if wave.seed is not None:
             _write(folder / "round.json", round_json(await drawing.beacon_facts(wave)))
@@ -176,6 +177,7 @@ def _write_pages(folder: Path, wave: Wave, facts: dict[str, Any]) -> None:
     ]
     said = {
         "wave": wave,
+        "wib": WIB,
         "rules": rules,
         "commitment": bytes(wave.commitment or b"").hex(),
         "files": [(path.name, path.stat().st_size, _sha256(path)) for path in files],

@@ -124,7 +124,10 @@ Reply: TypeAlias = Say | Direct
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """What a step sees: the message, the answers so far and the circumstances. Everything in it is plain data."""
+    """What a step sees: the message, the answers so far and the circumstances. Everything in it is plain data.
+
+    ``open_wave`` is the number of the wave that can be joined, 0 for none.
+    """
 
     inbound: Inbound
     draft: Draft
@@ -134,6 +137,7 @@ class Turn(msgspec.Struct, frozen=True):
     conversation_id: int = 0
     person_id: int | None = None
     step: str = ""
+    open_wave: int = 0
 
     @property
     def today(self) -> date:

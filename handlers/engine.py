@@ -124,6 +124,7 @@ class Engine:
     """Takes turns on one database connection. ``run`` must be running for ``take_turn`` to return.
 
     ``on_act`` is called after turns that may have left slow work. The replies are the caller's to deliver.
+    ``open_wave`` is what screens say of the wave that can be joined: whoever knows better sets it.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class Engine:
         self._programme = programme
         self._clock = clock
         self._on_act = on_act
+        self.open_wave = 0
         self._waiting: list[_Ticket] = []
         self._arrived = asyncio.Event()
 
@@ -257,6 +259,7 @@ class Engine:
             conversation_id=row.id,
             person_id=row.person_id,
             step=row.step,
+            open_wave=self.open_wave,
         )
 
 

@@ -11,6 +11,7 @@ from domain.notices.links import start_links, use_link
 from domain.staff.actions import open_help_request
 from handlers import i18n
 from handlers.conversation import Act, Choice, Done, Draft, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
+from handlers.conversations import waves
 from handlers.conversations.codes import send_code
 from models.conversation import Conversation
 from models.enums import Channel
@@ -28,6 +29,7 @@ _WORDS = {
     "person": "petugas operator admin agent|bicara dengan petugas|talk to a person",
     "privacy": "privasi privacy",
     "status": "status",
+    "draw": "cek check undian|cek undian|cek hasil|nomor undian|check draw|check the draw",
     "other_person": "|orang lain|saya orang lain|somebody else|i am somebody else",
 }
 
@@ -39,7 +41,7 @@ def _spread(words: str) -> list[str]:
 
 KEYWORDS = {word: name for name, words in _WORDS.items() for word in _spread(words)}
 LINK = "!link_"  # what a page that was opened by a link in an SMS says first
-ANY_TIME = frozenset({"!status", "!help", "!privacy"})  # buttons that are never too old
+ANY_TIME = frozenset({"!status", "!help", "!privacy", "!draw"})  # buttons that are never too old
 AFFIRMATIVE = frozenset(["ya", "y", "iya", "yes", "ok", "oke", "okay", "setuju", "agree", "benar", "betul"])
 AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join", "!restart_yes"})
 NEGATIONS = frozenset(["tidak", "belum", "bukan", "never", "no", "not"])
@@ -112,6 +114,10 @@ def _help(turn: Turn, flow: Flow, step: Step) -> Outcome:
 
 def _status(turn: Turn, flow: Flow, step: Step) -> Outcome:
     return flow.status(turn)
+
+
+def _draw(turn: Turn, flow: Flow, step: Step) -> Outcome:
+    return waves.check(turn)
 
 
 def _language(turn: Turn, flow: Flow, step: Step) -> Outcome:
@@ -232,6 +238,7 @@ def _privacy(turn: Turn, flow: Flow, step: Step) -> Outcome:
 _HANDLERS: dict[str, Callable[[Turn, Flow, Step], Outcome]] = {
     "help": _help,
     "status": _status,
+    "draw": _draw,
     "language": _language,
     "language_en": _language_en,
     "language_id": _language_id,

@@ -14,8 +14,8 @@ class Wave(Model):
     ``strata`` is JSON, [name, seats] in the order they are filled, general last. ``layers`` and ``lists`` name the
     layers and exclusion lists that apply, comma-separated (``lists`` "*": every one). ``screened_to`` is the last entry
     the freeze has looked at. ``rules`` is the text of rules.toml and ``commitment`` its SHA-256; ``beacon`` is what the
-    seed was made of. ``reserve_from``: everybody ranked before it has had a place. ``lease_until``: somebody is
-    freezing or drawing until then, unless they died.
+    seed was made of. ``cut_offs`` is JSON, the last rank that was selected of each stratum. ``reserve_from``: everybody
+    ranked before it has had a place. ``lease_until``: somebody is freezing or drawing until then, unless they died.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -39,6 +39,7 @@ class Wave(Model):
     draws_at = fields.DatetimeField(null=True)
     beacon = fields.BinaryField(null=True)
     seed = fields.BinaryField(null=True)
+    cut_offs = fields.CharField(max_length=400, default="{}", db_default="{}")
     drawn_at = fields.DatetimeField(null=True)
     announced_at = fields.DatetimeField(null=True)
     reserve_from = fields.IntField(default=1, db_default=1)
@@ -124,7 +125,7 @@ class RankBlock(Model):
 
 
 class DiceThrow(Model):
-    """Dice that one member of staff typed in; two who agree make a beacon."""
+    """Dice that one member of staff typed in. Two who agree make a beacon."""
 
     id = fields.BigIntField(primary_key=True)
     wave_id = fields.BigIntField()

@@ -59,7 +59,13 @@ SAMPLES: Mapping[str, object] = {
     "check_code": "K7M2QX",
     "link": "https://www.gelombang.go.id/l/ABCDEFGHJK",
 }
-NOT_SELECTED = ("notice.reason_quota", "notice.reason_layers")  # what ``reason_label`` may be
+NOT_SELECTED = (
+    "notice.reason_quota",
+    "notice.reason_layers",
+    "notice.reason_waiting",
+    "notice.reason_had_place",
+    "notice.reason_same_nik",
+)  # what ``reason_label`` may be
 
 
 @dataclass(frozen=True, slots=True)

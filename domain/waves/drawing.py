@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 
+import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
 from domain.errors import DomainError
 from domain.waves.actions import move, strata_of, wave_numbered
-from domain.waves.draw import Entrants, Seat, joined, keyed, parse, ranking, seed_of, select
+from domain.waves.draw import Entrants, Seat, cut_offs, joined, keyed, parse, ranking, seed_of, select
 from domain.waves.freeze import LEASE
 from domain.waves.publication import ENTRANTS_HEAD, moment
 from models.draws import DrawTables
@@ -85,9 +86,11 @@ async def draw(db: BaseDBAsyncClient, wave: Wave, by: str, now: datetime, progre
     found = await compute(wave, progress)
     await _write_ranking(wave, found, now)
     await _write_places(db, wave, found, now)
+    names = [name for name, _ in strata_of(wave)]
+    cuts = msgspec.json.encode(dict(zip(names, cut_offs(found.seats, len(names)), strict=True))).decode()
     async with in_transaction():
         await move(wave, WaveStatus.DRAWN, by, now)
-        await Wave.filter(id=wave.id).update(drawn_at=now, lease_until=None)
+        await Wave.filter(id=wave.id).update(drawn_at=now, cut_offs=cuts, lease_until=None)
     wave.drawn_at = now
     return found
 

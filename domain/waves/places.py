@@ -23,7 +23,12 @@ PORTION = 500
 TOLD_BY = ("selected", "reserve_offered")  # the notices that begin a place's clock
 ANNOUNCED_PORTION = 5_000
 # Reasons of the freeze in words of their own; every other one is a layer that failed.
-REASON_LABELS = {"": "notice.reason_quota", WAITING: "notice.reason_waiting", "had_place": "notice.reason_had_place"}
+REASON_LABELS = {
+    "": "notice.reason_quota",
+    WAITING: "notice.reason_waiting",
+    "had_place": "notice.reason_had_place",
+    "same_nik": "notice.reason_same_nik",
+}
 
 
 # --- announcing

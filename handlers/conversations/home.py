@@ -4,7 +4,6 @@ from domain.registration import rules
 from domain.registration.actions import set_email
 from domain.verification.actions.codes import check_code
 from domain.verification.actions.layers import ask_for_verification
-from domain.waves.actions import last_entry
 from handlers.conversation import (
     Act,
     Choice,
@@ -22,14 +21,16 @@ from handlers.conversation import (
 )
 from handlers.conversations import standing
 from handlers.conversations.codes import send_code
-from handlers.conversations.waves import join_wave
+from handlers.conversations.waves import join_wave, status_lines
 from models.enums import Channel
 
 
 def _ask_menu(turn: Turn) -> Say:
     choices = [Choice("!status", "home.status_button")]
-    if "ticket" not in turn.draft:
+    if turn.open_wave and turn.draft.get("wave") != turn.open_wave:
         choices.append(Choice("join", "home.join_button"))
+    if "ticket" in turn.draft:
+        choices.append(Choice("!draw", "home.draw_button"))
     if "email_ok" not in turn.draft:
         choices.append(Choice("email", "home.email_button"))
     return Say("home.menu", choices=(*choices, Choice("!help", "home.help_button")))
@@ -59,19 +60,8 @@ def _status(turn: Turn) -> Outcome:
     async def action() -> Done:
         assert turn.person_id is not None
         layers = await standing.of(turn.person_id, turn.language)
-        choices = (*layers.choices, *screen.choices)
-        found = await last_entry(turn.person_id)
-        if found is None:
-            return Stay((Say("home.status_no_wave", layers.params, choices),))
-        wave, entry = found
-        params = {
-            "wave": wave.number,
-            "ticket": entry.ticket,
-            "joined_time": entry.joined_at.isoformat(),
-            "closes_time": wave.closes_at.isoformat(),
-            **layers.params,
-        }
-        return Stay((Say("home.status", params, choices),))
+        params = {"standing_lines": await status_lines(turn.person_id), **layers.params}
+        return Stay((Say("home.status", params, (*layers.choices, *screen.choices)),))
 
     return Act(action)
 

@@ -441,7 +441,7 @@ def _status(turn: Turn) -> Outcome:
 
 
 # What the menu remembers, through a correction of the answers too.
-KEPT_AFTERWARDS = ("ticket", "email_ok")
+KEPT_AFTERWARDS = ("ticket", "wave", "email_ok")
 
 _PHOTO = frozenset({"photo", "choice"})
 FLOW = Flow(

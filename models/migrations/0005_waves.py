@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 ('throws', fields.CharField(max_length=400)),
                 ('at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'dice_throw', 'app': 'models', 'unique_together': (('wave_id', 'staff'),), 'pk_attr': 'id', 'table_description': 'Dice that one member of staff typed in; two who agree make a beacon.'},
+            options={'table': 'dice_throw', 'app': 'models', 'unique_together': (('wave_id', 'staff'),), 'pk_attr': 'id', 'table_description': 'Dice that one member of staff typed in. Two who agree make a beacon.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -135,6 +135,11 @@ class Migration(migrations.Migration):
             model_name='Wave',
             name='commitment',
             field=fields.BinaryField(null=True),
+        ),
+        ops.AddField(
+            model_name='Wave',
+            name='cut_offs',
+            field=fields.CharField(default='{}', db_default='{}', max_length=400),
         ),
         ops.AddField(
             model_name='Wave',

@@ -14,7 +14,7 @@ from tests.domain.test_layers import every_reason
 
 ROOT = Path(__file__).parents[2]
 KEY = re.compile(
-    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|telegram|notice|link)\.[a-z_]*[a-z]"
+    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|draw|telegram|notice|link)\.[a-z_]*[a-z]"
 )
 MADE = (
     {f"education.{v}" for v in Education}

@@ -180,6 +180,7 @@ async def engine_on(
         plan = Plan(NOON - timedelta(days=1), NOON + timedelta(days=14))
         await open_now((await plan_wave(plan, rules, "test", NOON)).number, "test", NOON)
     engine = Engine(db, rules, clock, lambda: None)
+    engine.open_wave = 1
     async with asyncio.TaskGroup() as group:
         running = group.create_task(engine.run())
         yield engine

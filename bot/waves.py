@@ -1,0 +1,108 @@
+"""What dates bring about: waves open and close, are frozen and drawn; places lapse and are handed on."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
+
+from bot.tasks import unless_cancelled
+from domain.programme import Programme
+from domain.waves import places
+from domain.waves.actions import SYSTEM, carry_over, current_wave, follow_dates, move
+from domain.waves.reserve import offer_some
+from domain.waves.rules import OPEN_PLACES
+from models.enums import WaveStatus
+from models.wave import Place, Wave
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 15.0
+AGAIN_SECONDS = 60.0  # after a draw that could not be
+
+
+class Waves:
+    """Looks at all waves again and again; each step is small, and done once however many processes look."""
+
+    def __init__(
+        self,
+        db: BaseDBAsyncClient,
+        programme: Programme,
+        clock: Callable[[], datetime],
+        wave_is_open: Callable[[int], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._db, self._programme, self._clock = db, programme, clock
+        self._wave_is_open, self._wake = wave_is_open, wake
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._patiently(self.sweep, SWEEP_SECONDS))
+            group.create_task(self._patiently(self._freeze_and_draw, SWEEP_SECONDS))
+
+    async def _patiently(self, work: Callable[[], Awaitable[object]], seconds: float) -> None:
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+                unless_cancelled()
+                log.warning("waves: %s", type(error).__name__)
+            await asyncio.sleep(seconds)
+
+    async def sweep(self) -> None:
+        """Everything that is due now, in small transactions."""
+        now = self._clock()
+        async with in_transaction():
+            for wave in await follow_dates(now):
+                log.info("wave %d is %s", wave.number, wave.status)
+        wave_open = await current_wave(now)
+        self._wave_is_open(wave_open.number if wave_open else 0)
+        if wave_open is not None:
+            await self._all(lambda: self._carry_over(wave_open))
+        for wave in await Wave.filter(status=WaveStatus.ANNOUNCED).order_by("number"):
+            await self._places(wave)
+
+    async def _carry_over(self, wave: Wave) -> int:
+        async with in_transaction() as db:
+            return len(await carry_over(db, wave, self._clock()))
+
+    async def _places(self, wave: Wave) -> None:
+        db, programme, clock = self._db, self._programme, self._clock
+        await self._all(lambda: places.note_told(db, wave, programme))
+        found = await self._all(lambda: places.remind(db, wave, programme, clock()))
+        found += await self._all(lambda: places.lapse_some(db, wave, clock()))
+        offered = await self._all(lambda: offer_some(db, wave, programme, clock()))
+        if found + offered:
+            self._wake()
+        if not offered and not await Place.filter(wave_id=wave.id, status__in=list(OPEN_PLACES)).exists():
+            async with in_transaction():  # every place is accepted, or nobody is left who could have it
+                await move(wave, WaveStatus.ENDED, SYSTEM, clock())
+
+    async def _all(self, portion: Callable[[], Awaitable[int]]) -> int:
+        done = 0
+        while some := await portion():
+            done += some
+        return done
+
+    async def _freeze_and_draw(self) -> None:
+        """Let what is due be done by the command, in a process of its own: it needs seconds of work and memory."""
+        now = self._clock()
+        closed = Wave.filter(status=WaveStatus.CLOSED, freezes_at__lte=now)
+        frozen = Wave.filter(status__in=[WaveStatus.FROZEN, WaveStatus.DRAWN], draws_at__lte=now)
+        for what, due in (("freeze", closed), ("run", frozen)):
+            for wave in await due.order_by("number"):
+                if what == "run" and wave.seed is None and wave.round is None:
+                    continue  # dice have to be thrown first
+                child = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "bot", "draw", what, str(wave.number), "--staff", SYSTEM
+                )
+                try:
+                    if await child.wait():
+                        await asyncio.sleep(AGAIN_SECONDS)
+                finally:
+                    if child.returncode is None:
+                        child.kill()

@@ -1,0 +1,59 @@
+"""Where somebody stands in the wave they joined last: for STATUS and CEK."""
+
+from dataclasses import dataclass
+
+import msgspec
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from domain.programme import GENERAL
+from domain.waves.actions import last_entry
+from domain.waves.draw import keyed
+from domain.waves.reserve import rank_of
+from models.enums import WaveStatus
+from models.wave import Entry, Place, Wave
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A rank among so many, the last rank that was selected of the person's stratum or of all, and the proof."""
+
+    rank: int
+    entrants: int
+    cut_off: int
+    seed: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The wave joined last; ``place`` and ``rank`` are None before the result is public or where there is none."""
+
+    wave: Wave
+    entry: Entry
+    place: Place | None = None
+    rank: Rank | None = None
+
+    @property
+    def public(self) -> bool:
+        """Whether the result may be told."""
+        return self.wave.status in {WaveStatus.ANNOUNCED, WaveStatus.ENDED}
+
+
+async def standing_of(db: BaseDBAsyncClient, person_id: int) -> Standing | None:
+    """How somebody stands; None where they have joined no wave."""
+    found = await last_entry(person_id)
+    if found is None:
+        return None
+    wave, entry = found
+    standing = Standing(wave, entry)
+    if not standing.public:
+        return standing
+    place = await Place.get_or_none(ticket=entry.ticket)
+    number = await rank_of(db, wave, entry.ticket)
+    if number is None:
+        return Standing(wave, entry, place)
+    cuts = msgspec.json.decode(wave.cut_offs, type=dict[str, int])
+    cut = max(cuts.get(entry.stratum, 0), cuts.get(GENERAL, 0))
+    seed = bytes(wave.seed or b"")
+    key = keyed(seed)(entry.ticket.encode())
+    return Standing(wave, entry, place, Rank(number, wave.entrants or 0, cut, seed.hex(), key.hex()))
