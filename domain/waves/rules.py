@@ -10,7 +10,6 @@ from models.enums import PlaceStatus, WaveStatus
 
 # Crockford's base 32: no I, L, O or U, so that a ticket read from a small screen is typed back right.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_MISREAD = str.maketrans("IL", "11") | str.maketrans("OU", "0V")
 
 # What a wave may become; everything else is refused.
 FOLLOWS: Mapping[WaveStatus, frozenset[WaveStatus]] = {
@@ -42,13 +41,6 @@ def new_ticket(wave: int) -> str:
 def ticket_length(wave: int) -> int:
     """Letters of a wave's tickets: they all have the same number."""
     return len(f"G{wave}-XXXX-XXXX")
-
-
-def read_ticket(typed: str) -> str:
-    """A ticket as it was typed, in its own form; letters that are taken for others are mended."""
-    head, _, rest = typed.strip().upper().replace(" ", "").partition("-")
-    letters = rest.replace("-", "").translate(_MISREAD)
-    return f"{head}-{letters[:4]}-{letters[4:]}"
 
 
 def round_at(moment: datetime) -> int:
