@@ -6,6 +6,7 @@ import shutil
 import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,6 +71,13 @@ def template(request: pytest.FixtureRequest) -> Path | str:
 @pytest.fixture
 async def db(template: Path | str, tmp_path: Path) -> AsyncIterator[BaseDBAsyncClient]:
     """An empty, migrated database."""
+    async with empty_database(template, tmp_path) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def empty_database(template: Path | str, tmp_path: Path) -> AsyncIterator[BaseDBAsyncClient]:
+    """A copy of a migrated database: a file, or a name on the server."""
     EXECUTOR_CACHE.clear()  # Tortoise keeps finished statements by the connection's name, whatever its dialect
     if isinstance(template, Path):
         shutil.copy(template, tmp_path / "test.db")

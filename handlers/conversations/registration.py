@@ -410,7 +410,7 @@ async def _register_and_join(turn: Turn) -> Done:
         return Go("home.menu", kept, (Say("registration.corrected"),))
     if await current_wave(turn.now) is None:
         return Go("home.menu", kept, (Say("registration.registered_no_wave"),))
-    return await join_wave(turn, person_id, kept)
+    return await join_wave(turn, person_id, kept, "registration.joined")
 
 
 async def _identified(turn: Turn, answers: Answers) -> bool:

@@ -15,13 +15,12 @@ Line = list[Any]
 LEFT_OUT = {"waiting": "draw.out_waiting", "had_place": "draw.out_had_place", "same_nik": "draw.out_same_nik"}
 
 
-async def join_wave(turn: Turn, person_id: int, draft: Draft) -> Go:
-    """Join the open wave and show the ticket; refused with waves.none_open."""
+async def join_wave(turn: Turn, person_id: int, draft: Draft, said: str = "waves.joined") -> Go:
+    """Join the open wave and show the ticket, in the words of ``said``; refused with waves.none_open."""
     wave, entry = await join(person_id, turn.now)
     params = {"wave": wave.number, "ticket": entry.ticket, "closes_time": wave.closes_at.isoformat()}
-    again = "ticket" in draft
     kept = {**draft, "ticket": entry.ticket, "wave": wave.number}
-    return Go("home.menu", kept, (Say("waves.joined_again" if again else "registration.joined", params),))
+    return Go("home.menu", kept, (Say(said, params),))
 
 
 async def status_lines(person_id: int) -> list[Line]:
