@@ -36,6 +36,7 @@ from domain.waves import check_draw, drawing, freeze
 from domain.waves.actions import Plan, close_now, open_now, plan_wave, strata_of, wave_numbered
 from models import crypto
 from models.database import database, migrate
+from models.enums import WaveStatus
 from models.wave import Place, Wave
 
 PEOPLE = int(os.environ.get("PEOPLE", "7600000"))
@@ -106,7 +107,7 @@ async def draw(url: str) -> dict[str, Any]:
         later = (wave.draws_at or clock.now()) + timedelta(seconds=1)
         began = time.perf_counter()
         wave = await drawing.set_beacon(wave, b"b" * 48, later)
-        await freeze.claim(wave, freeze.WaveStatus.FROZEN, clock.now())
+        await freeze.claim(wave, WaveStatus.FROZEN, clock.now())
         await drawing.draw(db, wave, "bench", clock.now(), lambda _: None)
         seconds = time.perf_counter() - began
         return {"seconds": seconds, "winners": await winners()}

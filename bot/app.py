@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import Protocol
 
 from aiohttp import web
@@ -66,18 +67,23 @@ class App:
     verifications: Verifications
 
     def __init__(
-        self, settings: Settings, db: BaseDBAsyncClient, programme: Programme, senders: dict[Channel, Sender]
+        self,
+        settings: Settings,
+        db: BaseDBAsyncClient,
+        programme: Programme,
+        senders: dict[Channel, Sender],
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self.settings, self.db, self.programme, self._senders = settings, db, programme, senders
-        self.engine = Engine(db, programme, clock.now, self._wake)
-        self.delivery = Delivery(db, senders, clock.now)
+        self.engine = Engine(db, programme, now, self._wake)
+        self.delivery = Delivery(db, senders, now)
         hours = settings.sms_from_hour, settings.sms_until_hour
         self.templates = Templates()
         approved = self.templates.approved
         here = settings.public_url or f"http://{settings.host}:{settings.port}"
-        self.notices = Notices(db, self.delivery, _pace(settings, senders), approved, clock.now, hours, here)
+        self.notices = Notices(db, self.delivery, _pace(settings, senders), approved, now, hours, here)
         self.delivery.on_settled = self.notices.settled
-        self.waves = Waves(db, programme, clock.now, self._wave_is_open, self.notices.wake)
+        self.waves = Waves(db, programme, now, self._wave_is_open, self.notices.wake)
 
     def _wave_is_open(self, number: int) -> None:
         self.engine.open_wave = number

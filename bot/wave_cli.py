@@ -60,6 +60,17 @@ def add_commands(add: Add) -> None:
     plan.add_argument("--list", action="append", dest="lists", help="exclusion lists that apply (default: all)")
     plan.add_argument("--household-cap", type=int, help="places that a family card may have, 0: any number")
     plan.add_argument("--dice", action="store_true", help="drawn with dice instead of drand")
+    simulated = add("simulate", _simulate, "let virtual people go through waves, on a simulated clock (docs/draw.md)")
+    simulated.add_argument("--people", type=int, default=2_000)
+    simulated.add_argument("--waves", type=int, default=2)
+    simulated.add_argument("--seed", type=int, default=1)
+    simulated.add_argument("--quota", type=int, help="places a wave (default: a tenth of the people)")
+    simulated.add_argument("--database", default="", help="an empty database to fill (default: a temporary one)")
+    simulated.add_argument("--json", type=Path, help="where the funnel and the invariants are written")
+    simulated.add_argument("--draws", type=Path, help="where the draws are published (default: a temporary folder)")
+    simulated.add_argument(
+        "--straight", action="store_true", help="put people straight into the tables: no chat, photos or checks"
+    )
     draw = add("draw", _draw, "freeze, draw, publish and verify a wave (docs/draw.md)")
     what = draw.add_subparsers(dest="what", required=True, metavar="WHAT")
     _numbered(what.add_parser("freeze", help="look at everybody again, commit to the list, publish it"))
@@ -157,6 +168,18 @@ async def _show(number: int) -> int:
         bar = "█" * round(BAR * count / most) if most else ""
         print(f"{'  ' * depth + name:<28} {count:>10,}  {bar}")
     return 0
+
+
+def _simulate(settings: Settings, options: argparse.Namespace) -> int:
+    from bot.simulation.run import Terms, command  # noqa: PLC0415 - a town of its own
+
+    if options.people < 1 or options.waves < 1:
+        raise ValueError("a simulation needs people and a wave")
+    quota = options.quota or max(1, options.people // 10)
+    terms = Terms(options.people, options.waves, options.seed, quota, options.straight)
+    if terms.straight:
+        print("people are put straight into the tables: chat, photos and checks are not simulated")
+    return command(terms, options.database, options.draws, options.json)
 
 
 def _draw(settings: Settings, options: argparse.Namespace) -> int:

@@ -3,8 +3,8 @@
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import drand_verify
 import numpy as np
@@ -56,7 +56,7 @@ def block_of(case: Case) -> bytes:
     return "".join(lines).encode()
 
 
-def selected(case: Case, seed: bytes) -> tuple[Entrants | None, Sequence[int], list[Seat]]:
+def selected(case: Case, seed: bytes) -> tuple[Entrants | None, Any, list[Seat]]:
     if not case.rows:
         return None, [], []
     found = parse(block_of(case), STRATA, seed)
