@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import json
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -28,7 +29,7 @@ from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.transactions import in_transaction
 
 from benchmarks.harness import Claim, close, peak_megabytes
-from bot.draws import Draws
+from bot.draws import Draws, keys_on_all_cores
 from bot.gateways.beacon import Drand
 from bot.settings import new_key
 from domain import clock, programme
@@ -108,7 +109,8 @@ async def draw(url: str) -> dict[str, Any]:
         began = time.perf_counter()
         wave = await drawing.set_beacon(wave, b"b" * 48, later)
         await freeze.claim(wave, WaveStatus.FROZEN, clock.now())
-        await drawing.draw(db, wave, "bench", clock.now(), lambda _: None)
+        with keys_on_all_cores(wave) as executor:
+            await drawing.draw(db, wave, "bench", clock.now(), lambda _: None, executor)
         seconds = time.perf_counter() - began
         return {"seconds": seconds, "winners": await winners()}
 
@@ -213,7 +215,9 @@ def step(what: str, url: str, folder: str) -> None:
             found = asyncio.run(publish(url, Path(folder)))
         case _:
             found = check(Path(folder))
-    print(json.dumps({**found, "megabytes": peak_megabytes(os.getpid())}))
+    workers = os.cpu_count() or 1
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 * workers
+    print(json.dumps({**found, "megabytes": peak_megabytes(os.getpid()) + children}))
 
 
 async def on(name: str, folder: Path) -> tuple[dict[str, Any], list[Claim]]:

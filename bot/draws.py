@@ -6,8 +6,10 @@ import logging
 import os
 import tomllib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,6 +37,7 @@ PAGE = Path(__file__).with_name("draw_page")
 SAME_IN_EVERY_DRAW = (Path(check_draw.__file__), PAGE / "README.md", PAGE / "page.css", PAGE / "page.js")
 _PAGES = Environment(loader=PackageLoader("bot", "draw_page"), autoescape=select_autoescape())
 LINES = 50_000
+MANY = 300_000  # entrants
 
 
 class Draws:
@@ -96,7 +99,8 @@ class Draws:
         await freeze.claim(wave, WaveStatus.FROZEN, self._clock())
         try:
             with tqdm(total=wave.entrants, unit="ticket", desc="drawing", disable=None) as bar:
-                await drawing.draw(self._db, wave, by, self._clock(), bar.update)
+                with keys_on_all_cores(wave) as executor:
+                    await drawing.draw(self._db, wave, by, self._clock(), bar.update, executor)
         except BaseException:
             await freeze.release(wave)
             raise
@@ -130,7 +134,8 @@ class Draws:
         facts: dict[str, Any] = {}
         if wave.seed is not None:
             _write(folder / "round.json", round_json(await drawing.beacon_facts(wave)))
-            found = await drawing.compute(wave, lambda _: None)
+            with keys_on_all_cores(wave) as executor:
+                found = await drawing.compute(wave, lambda _: None, executor)
             facts = await asyncio.to_thread(self._write_results, folder, wave, found)
             await self._write_ranks(folder, wave)
         _write_pages(folder, wave, facts)
@@ -168,6 +173,16 @@ class Draws:
             _write(ranks / f"{at}.txt", block.tickets)
         index = {"width": ticket_length(wave.number), "entrants": wave.entrants, "blocks": blocks}
         _write(ranks / "index.json", msgspec.json.encode(index).decode())
+
+
+@contextmanager
+def keys_on_all_cores(wave: Wave) -> Iterator[Executor | None]:
+    """Processes that compute keys, where there are so many that it pays to start some."""
+    if (wave.entrants or 0) < MANY:
+        yield None
+        return
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as executor:
+        yield executor
 
 
 def _write_pages(folder: Path, wave: Wave, facts: dict[str, Any]) -> None:

@@ -164,11 +164,7 @@ class Place(Model):
 
     class Meta:
         table = "place"
-        indexes = (
-            Index(fields=("person_id",)),
-            Index(fields=("status", "due_at")),
-            Index(fields=("wave_id", "status")),
-        )
+        indexes = (Index(fields=("person_id",)), Index(fields=("wave_id", "status", "due_at")))
 
 
 class PlaceEvent(Model):

@@ -9,15 +9,17 @@ from typing import Any
 
 from bot.channel import SendError, Sent, Trouble
 from domain.ports import CardLine, Comparison, FaceFacts, Identity, Prepared
+from handlers import i18n
 from handlers.conversation import Contact, RemotePhoto
 from handlers.i18n import Rendered
-from models.enums import Match, Sex
+from models.enums import Employment, Match, Sex
 
 NAMES = ("SITI AMINAH", "BUDI SANTOSO", "DEWI LESTARI", "AGUS PRASETYO", "RINA WATI", "JOKO SUSILO", "MAYA SARI")
 DISTRICTS = (
     ("317101", "DKI JAKARTA", "KOTA JAKARTA PUSAT", "GAMBIR"),
     ("327301", "JAWA BARAT", "KOTA BANDUNG", "SUKASARI"),
 )
+WORK = (Employment.LAID_OFF, Employment.FURLOUGHED, Employment.JOB_SEEKER, Employment.SMALL_BUSINESS)
 ENGINE = "synthetic"
 PHOTOS = {"registration.card_photo": "card", "registration.selfie": "selfie"}
 
@@ -33,7 +35,7 @@ class Character:
     nik: str
     kk: str
     district: tuple[str, str, str, str]
-    work: str
+    work: Employment
     begins_after: timedelta
     stops_at: int
     mistypes: bool
@@ -72,7 +74,7 @@ def character(seed: int, number: int, days: int) -> Character:
         nik=f"{district[0]}{day:02}{born:%m%y}{number % 9998 + 1:04}",
         kk=f"{district[0]}{home // 10_000 % 28 + 1:02}0115{home % 9998 + 1:04}",
         district=district,
-        work=dice.choices(("terkena PHK", "dirumahkan", "mencari kerja", "usaha kecil"), (4, 3, 3, 2))[0],
+        work=dice.choices(WORK, (4, 3, 3, 2))[0],
         begins_after=timedelta(days=days * dice.random() ** 2),
         stops_at=dice.randrange(2, 12) if dice.random() < 0.08 else 0,
         mistypes=dice.random() < 0.2,
@@ -238,7 +240,7 @@ def answer(person: Character, step: str, tries: int, screen: Rendered) -> dict[s
         "registration.region": "1",
         "registration.address": "Jl. Melati 5",
         "registration.education": "sma",
-        "registration.employment": person.work,
+        "registration.employment": i18n.text("id", f"employment.{person.work}"),
         "registration.interest": "1",
         "registration.summary": "ya",
     }

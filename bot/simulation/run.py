@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import sys
 import tempfile
 from collections import Counter
@@ -87,7 +88,7 @@ class Simulation:
     known: dict[int, Character]
     broken: Counter[str] = field(default_factory=Counter)
     _sent: int = 0
-    _gone: set[int] = field(default_factory=set)
+    gave_up_at: Counter[str] = field(default_factory=Counter)
     _registered: set[int] = field(default_factory=set)
 
     # --- people
@@ -110,7 +111,7 @@ class Simulation:
                 if step == "home.menu":
                     self._registered.add(person.number)
                 elif person.stops_at == round_ or tries[person.number, step] >= MOST_TRIES:
-                    self._gone.add(person.number)
+                    self.gave_up_at[step] += 1
                 else:
                     going.append(person)
             if not going:
@@ -383,7 +384,7 @@ async def simulate(terms: Terms, url: str, folder: Path) -> dict[str, Any]:
             "seed": terms.seed,
             "quota": terms.quota,
             "chatted": not terms.straight,
-            "gave_up": len(simulation._gone),
+            "gave_up_at": dict(sorted(simulation.gave_up_at.items())),
             "funnel": stages,
             "invariants": await simulation.invariants(),
         }
@@ -391,6 +392,7 @@ async def simulate(terms: Terms, url: str, folder: Path) -> dict[str, Any]:
 
 def command(terms: Terms, url: str, folder: Path | None, file: Path | None) -> int:
     """Run it, print it, keep it; 1 where an invariant does not hold."""
+    logging.getLogger("bot").setLevel(logging.ERROR)  # blocked chats are part of the play
     with tempfile.TemporaryDirectory() as temporary:
         found = asyncio.run(
             simulate(terms, url or f"sqlite://{temporary}/simulation.db", folder or Path(temporary) / "draws")

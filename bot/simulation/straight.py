@@ -13,19 +13,13 @@ from domain.waves.rules import new_ticket
 from handlers.engine import address_lookup
 from models import crypto
 from models.conversation import Address, Conversation
-from models.enums import Channel, Employment, LayerState
+from models.enums import Channel, LayerState
 from models.person import Person
 from models.turns import DRAFT_CONTEXT
 from models.verification import LayerOutcome
 from models.wave import Entry, Wave
 
 CHUNK = 500
-WORK = {
-    "terkena PHK": Employment.LAID_OFF,
-    "dirumahkan": Employment.FURLOUGHED,
-    "mencari kerja": Employment.JOB_SEEKER,
-    "usaha kecil": Employment.SMALL_BUSINESS,
-}
 
 
 async def join(db: BaseDBAsyncClient, wave: Wave, people: Sequence[Character], rules: Programme, now: datetime) -> None:
@@ -73,7 +67,7 @@ def _person(number: int, each: Character, now: datetime) -> Person:
         region_code="31.71.01",
         address="Jl. Melati 5",
         education="senior",
-        employment=WORK[each.work],
+        employment=each.work,
         interest="computer",
         declared_at=now,
         created_at=now,

@@ -1,8 +1,10 @@
 """Drawing a frozen wave. The seed is fixed once; whatever a crash interrupts, the same seats come out again."""
 
+import asyncio
 import hashlib
 import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -21,7 +23,7 @@ from models.enums import Randomness, WaveStatus
 from models.wave import DiceThrow, FrozenBlock, Place, RankBlock, Wave
 
 TICKETS = 4_096  # a block of the ranking: what a browser fetches to find one ticket
-PLACES = 2_000  # a transaction
+PLACES = 5_000  # a transaction: 100 ms
 THROWS = 50  # of a die: 129 bits
 
 
@@ -77,13 +79,20 @@ async def throw_dice(number: int, staff: str, throws: str, now: datetime) -> boo
     return True
 
 
-async def draw(db: BaseDBAsyncClient, wave: Wave, by: str, now: datetime, progress: Callable[[int], object]) -> Drawn:
+async def draw(
+    db: BaseDBAsyncClient,
+    wave: Wave,
+    by: str,
+    now: datetime,
+    progress: Callable[[int], object],
+    executor: Executor | None = None,
+) -> Drawn:
     """Rank and select; writes ranking and places. The caller has claimed the wave, and its beacon is set.
 
-    Refused with staff.draw_changed where a row was changed after the freeze.
+    ``executor`` computes the keys, of which there are millions: on all cores where it has processes. Refused with staff.draw_changed where a row was changed after the freeze.
     """
     assert wave.seed is not None
-    found = await compute(wave, progress)
+    found = await compute(wave, progress, executor)
     await _write_ranking(wave, found, now)
     await _write_places(db, wave, found, now)
     names = [name for name, _ in strata_of(wave)]
@@ -95,14 +104,17 @@ async def draw(db: BaseDBAsyncClient, wave: Wave, by: str, now: datetime, progre
     return found
 
 
-async def compute(wave: Wave, progress: Callable[[int], object]) -> Drawn:
+async def compute(wave: Wave, progress: Callable[[int], object], executor: Executor | None = None) -> Drawn:
     """The draw from the frozen rows, which are checked against the commitment; nothing is written."""
     seed, names = bytes(wave.seed or b""), [name for name, _ in strata_of(wave)]
-    rules = (wave.rules or "").encode()
-    digest, parts = hashlib.sha256(ENTRANTS_HEAD.encode()), []
+    rules, loop = (wave.rules or "").encode(), asyncio.get_running_loop()
+    digest, jobs = hashlib.sha256(ENTRANTS_HEAD.encode()), []
     async for block in frozen_blocks(wave.id):
         digest.update(block)
-        parts.append(parse(block, names, seed))
+        jobs.append(loop.run_in_executor(executor, parse, block, names, seed))
+    parts = []
+    for job in jobs:
+        parts.append(await job)
         progress(len(parts[-1]))
     committed = tomllib.loads(rules.decode())["entrants_sha256"]
     if digest.hexdigest() != committed or hashlib.sha256(rules).digest() != bytes(wave.commitment or b""):
@@ -110,7 +122,7 @@ async def compute(wave: Wave, progress: Callable[[int], object]) -> Drawn:
     if not parts:
         return Drawn(parse_nothing(), [], [])
     entrants = joined(parts)
-    del parts
+    del parts, jobs
     order = ranking(entrants, seed)
     seats = select(
         entrants.strata, entrants.households, entrants.used, order, [number for _, number in strata_of(wave)],

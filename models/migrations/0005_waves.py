@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                 ('due_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('reminded', fields.SmallIntField(null=True)),
             ],
-            options={'table': 'place', 'app': 'models', 'indexes': [Index(fields=['person_id']), Index(fields=['status', 'due_at']), Index(fields=['wave_id', 'status'])], 'pk_attr': 'id', 'table_description': "A place of a wave and the person it went to. ``seat`` is the stratum whose seat it is, ``rank`` the person's own."},
+            options={'table': 'place', 'app': 'models', 'indexes': [Index(fields=['person_id']), Index(fields=['wave_id', 'status', 'due_at'])], 'pk_attr': 'id', 'table_description': "A place of a wave and the person it went to. ``seat`` is the stratum whose seat it is, ``rank`` the person's own."},
             bases=['Model'],
         ),
         ops.CreateModel(
