@@ -98,9 +98,11 @@ class Draws:
             wave = await drawing.set_beacon(wave, await self._beacon.round(wave.round), self._clock())
         await freeze.claim(wave, WaveStatus.FROZEN, self._clock())
         try:
-            with tqdm(total=wave.entrants, unit="ticket", desc="drawing", disable=None) as bar:
-                with keys_on_all_cores(wave) as executor:
-                    await drawing.draw(self._db, wave, by, self._clock(), bar.update, executor)
+            with (
+                tqdm(total=wave.entrants, unit="ticket", desc="drawing", disable=None) as bar,
+                keys_on_all_cores(wave) as executor,
+            ):
+                await drawing.draw(self._db, wave, by, self._clock(), bar.update, executor)
         except BaseException:
             await freeze.release(wave)
             raise

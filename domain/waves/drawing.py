@@ -89,7 +89,8 @@ async def draw(
 ) -> Drawn:
     """Rank and select; writes ranking and places. The caller has claimed the wave, and its beacon is set.
 
-    ``executor`` computes the keys, of which there are millions: on all cores where it has processes. Refused with staff.draw_changed where a row was changed after the freeze.
+    ``executor`` computes the keys, of which there are millions: on all cores where it has processes. Refused with
+    staff.draw_changed where a row was changed after the freeze.
     """
     assert wave.seed is not None
     found = await compute(wave, progress, executor)
