@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import tomllib
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from models.wave import DiceThrow, FrozenBlock, Place, RankBlock, Wave
 
 TICKETS = 4_096  # a block of the ranking: what a browser fetches to find one ticket
 PLACES = 5_000  # a transaction: 100 ms
+AT_ONCE = 8  # blocks that are looked at side by side
 THROWS = 50  # of a die: 129 bits
 
 
@@ -109,21 +111,23 @@ async def compute(wave: Wave, progress: Callable[[int], object], executor: Execu
     """The draw from the frozen rows, which are checked against the commitment; nothing is written."""
     seed, names = bytes(wave.seed or b""), [name for name, _ in strata_of(wave)]
     rules, loop = (wave.rules or "").encode(), asyncio.get_running_loop()
-    digest, jobs = hashlib.sha256(ENTRANTS_HEAD.encode()), []
+    digest = hashlib.sha256(ENTRANTS_HEAD.encode())
+    parts: list[Entrants] = []
+    jobs: deque[asyncio.Future[Entrants]] = deque()
     async for block in frozen_blocks(wave.id):
         digest.update(block)
         jobs.append(loop.run_in_executor(executor, parse, block, names, seed))
-    parts = []
-    for job in jobs:
-        parts.append(await job)
-        progress(len(parts[-1]))
+        if len(jobs) == AT_ONCE:
+            parts.append(await jobs.popleft())
+            progress(len(parts[-1]))
+    parts += [await job for job in jobs]
     committed = tomllib.loads(rules.decode())["entrants_sha256"]
     if digest.hexdigest() != committed or hashlib.sha256(rules).digest() != bytes(wave.commitment or b""):
         raise DomainError("staff.draw_changed", wave=wave.number)
     if not parts:
         return Drawn(parse_nothing(), [], [])
     entrants = joined(parts)
-    del parts, jobs
+    del parts
     order = ranking(entrants, seed)
     seats = select(
         entrants.strata, entrants.households, entrants.used, order, [number for _, number in strata_of(wave)],
