@@ -97,7 +97,7 @@ async def prepare(url: str) -> float:
         await close_now(wave.number, "bench", clock.now())
         began = time.perf_counter()
         wave = await freeze.start_freeze(wave.number, clock.now())
-        await freeze.freeze(wave, rules, "bench", clock.now(), lambda _: None)
+        await freeze.freeze(db, wave, rules, "bench", clock.now(), lambda _: None)
         return time.perf_counter() - began
 
 

@@ -60,7 +60,7 @@ class Draws:
                 while done := await freeze.screen_some(self._db, wave, self._programme, self._clock()):
                     bar.update(done)
             with tqdm(total=total, unit="row", desc="freezing the list", disable=None) as bar:
-                wave = await freeze.freeze(wave, self._programme, by, self._clock(), bar.update)
+                wave = await freeze.freeze(self._db, wave, self._programme, by, self._clock(), bar.update)
         except BaseException:
             await freeze.release(wave)
             raise

@@ -12,7 +12,7 @@ from tortoise.transactions import in_transaction
 from bot.tasks import unless_cancelled
 from domain.programme import Programme
 from domain.waves import places
-from domain.waves.actions import SYSTEM, carry_over, current_wave, follow_dates, move
+from domain.waves.actions import SYSTEM, carry_over, current_wave, follow_dates, move, tell_open
 from domain.waves.reserve import offer_some
 from domain.waves.rules import OPEN_PLACES
 from models.enums import WaveStatus
@@ -63,16 +63,24 @@ class Waves:
         self._wave_is_open(wave_open.number if wave_open else 0)
         if wave_open is not None:
             await self._all(lambda: self._carry_over(wave_open))
+            if await self._all(lambda: self._tell_open(wave_open)):
+                self._wake()
         for wave in await Wave.filter(status=WaveStatus.ANNOUNCED).order_by("number"):
             await self._places(wave)
 
     async def _carry_over(self, wave: Wave) -> int:
         async with in_transaction() as db:
-            return len(await carry_over(db, wave, self._clock()))
+            return await carry_over(db, wave, self._clock())
+
+    async def _tell_open(self, wave: Wave) -> int:
+        async with in_transaction() as db:
+            return await tell_open(db, wave, self._clock())
 
     async def _places(self, wave: Wave) -> None:
         db, programme, clock = self._db, self._programme, self._clock
-        await self._all(lambda: places.note_told(db, wave, programme))
+        after = 0
+        while after := await places.note_told(db, wave, programme, after):
+            pass
         found = await self._all(lambda: places.remind(db, wave, programme, clock()))
         found += await self._all(lambda: places.lapse_some(db, wave, clock()))
         offered = await self._all(lambda: offer_some(db, wave, programme, clock()))

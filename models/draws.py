@@ -1,6 +1,7 @@
 """Statements of waves and draws that concern many rows at once, in both dialects. They hold no rules."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -9,9 +10,40 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from models.enums import PlaceStatus
 from models.turns import TurnTables
 
+_ONLY_IN = " AND reason = ''"
+
+
+@dataclass(slots=True)
+class EntryRow:
+    """Somebody in a wave, as the freeze reads and writes them."""
+
+    id: int
+    person_id: int
+    ticket: str
+    reason: str | None
+    stratum: str
+    household: str
+    used: int
+
 
 class DrawTables(TurnTables):
     """The statements, in the dialect of the connection."""
+
+    async def entries(
+        self, db: BaseDBAsyncClient, wave_id: int, after: int, limit: int, *, only_in: bool = False
+    ) -> list[EntryRow]:
+        """The next entries of a wave in the order of their ids; ``only_in``: those who are in the draw.
+
+        ``wave_id + 0`` keeps both databases from an index on the wave: they would sort all of it for each portion.
+        """
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            "SELECT id, person_id, ticket, reason, stratum, household, used FROM entry "  # noqa: S608
+            f"WHERE id > {mark}1 AND wave_id + 0 = {mark}2{_ONLY_IN * only_in} "
+            f"ORDER BY id LIMIT {mark}3",
+            [after, wave_id, limit],
+        )
+        return [EntryRow(**row) for row in rows]
 
     async def add_places(
         self,
@@ -92,31 +124,33 @@ class DrawTables(TurnTables):
         return (rows[0]["first_rank"], rows[0]["tickets"]) if rows else None
 
     async def told(
-        self, db: BaseDBAsyncClient, wave_id: int, kinds: Sequence[str], limit: int
-    ) -> list[tuple[int, datetime]]:
-        """Places whose person was told of them and that do not say so yet, with the moment."""
+        self, db: BaseDBAsyncClient, wave_id: int, kinds: Sequence[str], after: int, limit: int
+    ) -> tuple[list[tuple[int, datetime]], int]:
+        """Of the next ``limit`` places that do not say that their person was told: those who were, and when; and the
+        last place looked at, 0 at the end.
+        """
         mark, names = self._mark, ", ".join(f"'{kind}'" for kind in kinds)
         rows = await db.execute_query_dict(
-            "SELECT p.id, n.told_at FROM place p JOIN notice n ON n.person_id = p.person_id "  # noqa: S608
-            f"AND n.subject_id = p.wave_id AND n.kind IN ({names}) AND n.told_at IS NOT NULL "
-            f"WHERE p.wave_id = {mark}1 AND p.status = '{PlaceStatus.SELECTED}' ORDER BY p.id LIMIT {mark}2",
-            [wave_id, limit],
+            "SELECT p.id, n.told_at FROM (SELECT id, person_id, wave_id FROM place "  # noqa: S608
+            f"WHERE wave_id = {mark}1 AND status = '{PlaceStatus.SELECTED}' AND id > {mark}2 "
+            f"ORDER BY id LIMIT {mark}3) p LEFT JOIN notice n ON n.person_id = p.person_id "
+            f"AND n.subject_id = p.wave_id AND n.kind IN ({names}) AND n.told_at IS NOT NULL ORDER BY p.id",
+            [wave_id, after, limit],
         )
-        return [(row["id"], _when(row["told_at"])) for row in rows]
+        return [(row["id"], _when(row["told_at"])) for row in rows if row["told_at"]], rows[-1]["id"] if rows else 0
 
-    async def waiting(self, db: BaseDBAsyncClient, before: int, limit: int) -> list[int]:
-        """People whose layers still waited at the freeze of a wave with a number below ``before``, and who have joined
-        none since.
+    async def waiting(self, db: BaseDBAsyncClient, before: int, limit: int) -> list[tuple[int, int, bool]]:
+        """People whose layers still waited at the freeze of a wave with a number below ``before``: entry, person, and
+        whether they have joined a wave since.
         """
         mark = self._mark
         rows = await db.execute_query_dict(
-            "SELECT e.person_id FROM entry e JOIN wave w ON w.id = e.wave_id "  # noqa: S608
-            f"WHERE e.reason = 'waiting' AND w.number < {mark}1 AND w.frozen_at IS NOT NULL "
-            "AND NOT EXISTS (SELECT 1 FROM entry later WHERE later.person_id = e.person_id AND later.id > e.id) "
-            f"ORDER BY e.id LIMIT {mark}2",
+            "SELECT e.id, e.person_id, EXISTS (SELECT 1 FROM entry later WHERE later.person_id = e.person_id "  # noqa: S608
+            "AND later.id > e.id) AS joined FROM wave w JOIN entry e ON e.wave_id = w.id AND e.reason = 'waiting' "
+            f"WHERE w.number < {mark}1 AND w.frozen_at IS NOT NULL LIMIT {mark}2",
             [before, limit],
         )
-        return [row["person_id"] for row in rows]
+        return [(row["id"], row["person_id"], bool(row["joined"])) for row in rows]
 
 
 def _when(value: datetime | str) -> datetime:

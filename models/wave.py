@@ -12,10 +12,11 @@ class Wave(Model):
     """One round of admission with its quota of places.
 
     ``strata`` is JSON, [name, seats] in the order they are filled, general last. ``layers`` and ``lists`` name the
-    layers and exclusion lists that apply, comma-separated (``lists`` "*": every one). ``screened_to`` is the last entry
-    the freeze has looked at. ``rules`` is the text of rules.toml and ``commitment`` its SHA-256; ``beacon`` is what the
-    seed was made of. ``cut_offs`` is JSON, the last rank that was selected of each stratum. ``reserve_from``: everybody
-    ranked before it has had a place. ``lease_until``: somebody is freezing or drawing until then, unless they died.
+    layers and exclusion lists that apply, comma-separated (``lists`` "*": every one). ``told_to`` is the last person
+    who was told that it is open, ``screened_to`` the last entry the freeze has looked at. ``rules`` is the text of
+    rules.toml and ``commitment`` its SHA-256; ``beacon`` is what the seed was made of. ``cut_offs`` is JSON, the last
+    rank that was selected of each stratum. ``reserve_from``: everybody ranked before it has had a place.
+    ``lease_until``: somebody is freezing or drawing until then, unless they died.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -30,6 +31,7 @@ class Wave(Model):
     lists = fields.CharField(max_length=200, default="*", db_default="*")
     household_cap = fields.IntField(default=0, db_default=0)
     randomness = fields.CharField(max_length=8, default=Randomness.DRAND.value, db_default=Randomness.DRAND.value)
+    told_to = fields.BigIntField(default=0, db_default=0)
     screened_to = fields.BigIntField(default=0, db_default=0)
     frozen_at = fields.DatetimeField(null=True)
     entrants = fields.IntField(null=True)

@@ -1,6 +1,5 @@
 """Planning, opening, closing and joining waves. Verbs load, ask the rules and save; they never commit."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,12 +8,14 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain.clock import WIB
 from domain.errors import DomainError
+from domain.notices.actions import announce
 from domain.programme import GENERAL, Programme
-from domain.waves.rules import FOLLOWS, new_ticket, seats
+from domain.waves.rules import CARRIED, FOLLOWS, new_ticket, seats
 from models.draws import DrawTables
 from models.enums import Layer, ListKind, Randomness, WaveStatus
+from models.person import Person
 from models.verification import PersonList
-from models.wave import Entry, Wave, WaveEvent
+from models.wave import Entry, Place, Wave, WaveEvent
 
 SYSTEM = "schedule"  # who does what a date says
 
@@ -154,17 +155,39 @@ async def join(person_id: int, now: datetime) -> tuple[Wave, Entry]:
     return wave, entry
 
 
-async def carry_over(db: BaseDBAsyncClient, wave: Wave, now: datetime, limit: int = 1_000) -> Sequence[int]:
-    """Let people whose layers still waited at an earlier freeze take part in this open wave; gives who."""
-    people = await DrawTables(db).waiting(db, wave.number, limit)
+async def carry_over(db: BaseDBAsyncClient, wave: Wave, now: datetime, limit: int = 1_000) -> int:
+    """Let people whose layers still waited at an earlier freeze take part in this open wave; gives how many were
+    looked at, 0 at the end.
+    """
+    rows = await DrawTables(db).waiting(db, wave.number, limit)
     await Entry.bulk_create(
         [
             Entry(wave_id=wave.id, person_id=person, ticket=new_ticket(wave.number), joined_at=now, carried=True)
-            for person in people
+            for _, person, joined in rows
+            if not joined
         ],
         using_db=db,
     )
-    return people
+    await Entry.filter(id__in=[entry for entry, _, _ in rows]).update(reason=CARRIED)
+    return len(rows)
+
+
+async def tell_open(db: BaseDBAsyncClient, wave: Wave, now: datetime, limit: int = 5_000) -> int:
+    """Let the next people hear that this wave is open who registered before and may join it; gives how many were
+    looked at, 0 at the end.
+    """
+    row = await Wave.get(id=wave.id)
+    known = Person.filter(id__gt=row.told_to, created_at__lt=row.opens_at)
+    ids = [int(number) for (number,) in await known.order_by("id").limit(limit).values_list("id")]
+    if not ids:
+        return 0
+    placed = {number for (number,) in await Place.filter(person_id__in=ids).values_list("person_id")}
+    joined = {number for (number,) in await Entry.filter(wave_id=wave.id, person_id__in=ids).values_list("person_id")}
+    people = [number for number in ids if number not in placed | joined]
+    params = {"wave": wave.number, "closes_time": row.closes_at.isoformat()}
+    await announce(db, "wave_open", wave.id, people, now, params=params)
+    await Wave.filter(id=wave.id).update(told_to=ids[-1])
+    return len(ids)
 
 
 async def last_entry(person_id: int) -> tuple[Wave, Entry] | None:

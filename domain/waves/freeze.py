@@ -4,6 +4,7 @@ In small transactions: ``screen_some`` until it gives 0, then ``freeze``. What a
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -22,8 +23,9 @@ from domain.verification.rules.nik import age_on
 from domain.waves.actions import lists_of, move, strata_of, wave_numbered
 from domain.waves.draw import row
 from domain.waves.publication import ENTRANTS_HEAD, rules_toml
-from domain.waves.rules import LIVE, WAITING, round_at, time_of_round
+from domain.waves.rules import CARRIED, LIVE, WAITING, round_at, time_of_round
 from models import crypto
+from models.draws import DrawTables
 from models.enums import Employment, Layer, LayerState, ListKind, Randomness, WaveStatus
 from models.person import Person
 from models.verification import LayerOutcome, VerificationTask
@@ -101,7 +103,7 @@ async def start_freeze(number: int, now: datetime) -> Wave:
 async def screen_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, now: datetime) -> int:
     """Look at the next people who joined; gives how many, 0 when all were looked at. One transaction."""
     async with in_transaction() as connection:
-        entries = await Entry.filter(wave_id=wave.id, id__gt=wave.screened_to).order_by("id").limit(CHUNK)
+        entries = await DrawTables(connection).entries(connection, wave.id, wave.screened_to, CHUNK)
         if not entries:
             return 0
         last = entries[-1].id
@@ -185,9 +187,10 @@ async def standings_of(db: BaseDBAsyncClient, wave: Wave, people: Mapping[int, P
 async def seats_had(db: BaseDBAsyncClient, cards: set[bytes]) -> dict[bytes, int]:
     """Seats that family cards have had: as the lists of households say, and places of waves that are not lost."""
     had = await lists.served_by(db, cards)
-    rows = await Place.filter(person__kk_index__in=list(cards), status__in=list(LIVE)).values_list("person__kk_index")
-    for (card,) in rows:
-        had[bytes(card)] = had.get(bytes(card), 0) + 1
+    rows = await Person.filter(kk_index__in=list(cards)).values_list("id", "kk_index")
+    card_of = {int(number): bytes(card) for number, card in rows}
+    for (number,) in await Place.filter(person_id__in=list(card_of), status__in=list(LIVE)).values_list("person_id"):
+        had[card_of[number]] = had.get(card_of[number], 0) + 1
     return had
 
 
@@ -217,15 +220,17 @@ def _niks(people: Mapping[int, Person]) -> set[bytes]:
 
 async def _entered(wave: Wave, people: Mapping[int, Person]) -> set[bytes]:
     """Those of these people's NIKs that are in the draw already."""
-    rows = await Entry.filter(wave_id=wave.id, reason="", person__nik_index__in=list(_niks(people))).values_list(
-        "person__nik_index"
-    )
-    return {bytes(nik) for (nik,) in rows}
+    rows = await Person.filter(nik_index__in=list(_niks(people))).values_list("id", "nik_index")
+    niks = {int(number): bytes(nik) for number, nik in rows}
+    entered = await Entry.filter(wave_id=wave.id, person_id__in=list(niks), reason="").values_list("person_id")
+    return {niks[number] for (number,) in entered}
 
 
-async def freeze(wave: Wave, programme: Programme, by: str, now: datetime, progress: Progress) -> Wave:
+async def freeze(
+    db: BaseDBAsyncClient, wave: Wave, programme: Programme, by: str, now: datetime, progress: Progress
+) -> Wave:
     """Commit to the list: its rows are stored as they will be published, and nothing in it can be changed after."""
-    lines = await _lines(wave, progress)
+    lines = await _lines(db, wave, progress)
     digest = hashlib.sha256(ENTRANTS_HEAD.encode())
     await FrozenBlock.filter(wave_id=wave.id).delete()
     for number, start in enumerate(range(0, len(lines), BLOCK)):
@@ -259,30 +264,26 @@ async def freeze(wave: Wave, programme: Programme, by: str, now: datetime, progr
     return wave
 
 
-async def _lines(wave: Wave, progress: Progress) -> list[str]:
+async def _lines(db: BaseDBAsyncClient, wave: Wave, progress: Progress) -> list[str]:
     """Rows of entrants.csv in the order of the tickets. Sorted here: databases sort letters by their own rules."""
     lines: list[str] = []
-    last = 0
-    while True:
-        rows = (
-            await Entry.filter(wave_id=wave.id, reason="", id__gt=last)
-            .order_by("id")
-            .limit(BLOCK)
-            .values_list("id", "ticket", "household", "used", "stratum")
-        )
-        if not rows:
-            return sorted(lines)
-        last = rows[-1][0]
-        lines += [row(ticket, household, used, stratum) for _, ticket, household, used, stratum in rows]
+    tables, last = DrawTables(db), 0
+    while rows := await tables.entries(db, wave.id, last, BLOCK, only_in=True):
+        last = rows[-1].id
+        lines += [row(each.ticket, each.household, each.used, each.stratum) for each in rows]
         progress(len(rows))
+    return sorted(lines)
 
 
 async def left_out(wave_id: int) -> dict[str, int]:
-    """How many were left out for each reason."""
+    """How many were left out for each reason; who waited and is in a later wave by now still counts as waiting."""
     rows = (
         await Entry.filter(wave_id=wave_id, reason__not_in=[""])
         .annotate(count=Count("id"))
         .group_by("reason")
         .values_list("reason", "count")
     )
-    return {str(reason): int(str(count)) for reason, count in sorted(rows)}
+    counts: Counter[str] = Counter()
+    for reason, count in sorted(rows):
+        counts[WAITING if reason == CARRIED else str(reason)] += int(str(count))
+    return dict(counts)

@@ -14,10 +14,10 @@ from domain.money.actions import return_balance
 from domain.notices.actions import announce
 from domain.programme import Programme
 from domain.waves.actions import SYSTEM, move
-from domain.waves.rules import OPEN_PLACES, WAITING, deadline, last_day, reminder
+from domain.waves.rules import CARRIED, OPEN_PLACES, WAITING, deadline, last_day, reminder
 from models.draws import DrawTables
 from models.enums import PlaceStatus, WaveStatus
-from models.wave import Entry, Place, Wave
+from models.wave import Place, Wave
 
 PORTION = 500
 TOLD_BY = ("selected", "reserve_offered")  # the notices that begin a place's clock
@@ -26,6 +26,7 @@ ANNOUNCED_PORTION = 5_000
 REASON_LABELS = {
     "": "notice.reason_quota",
     WAITING: "notice.reason_waiting",
+    CARRIED: "notice.reason_waiting",
     "had_place": "notice.reason_had_place",
     "same_nik": "notice.reason_same_nik",
 }
@@ -48,30 +49,24 @@ async def start_announcing(wave: Wave, programme: Programme, now: datetime) -> W
 async def announce_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, after: int, now: datetime) -> int:
     """Let the next people of a drawn wave be told what came of it; gives the last entry looked at, 0 at the end."""
     assert wave.announced_at is not None
-    entries = (
-        await Entry.filter(wave_id=wave.id, id__gt=after)
-        .order_by("id")
-        .limit(ANNOUNCED_PORTION)
-        .values_list("id", "person_id", "reason")
-    )
+    entries = await DrawTables(db).entries(db, wave.id, after, ANNOUNCED_PORTION)
     if not entries:
         return 0
-    last_id = int(entries[-1][0])
-    people = [person for _, person, _ in entries]
+    people = [entry.person_id for entry in entries]
     rows = await Place.filter(wave_id=wave.id, reserve=False, person_id__in=people).values_list("person_id")
     selected = {int(person) for (person,) in rows}
     day = last_day(deadline(wave.announced_at, programme.waves.accept_days))
     params = {"wave": wave.number, "deadline_date": day}
     await announce(db, "selected", wave.id, sorted(selected), now, params=params)
     by_label: dict[str, list[int]] = {}
-    for _, person, reason in entries:
-        if person not in selected:
-            label = REASON_LABELS.get(reason or "", "notice.reason_layers")
-            by_label.setdefault(label, []).append(person)
+    for entry in entries:
+        if entry.person_id not in selected:
+            label = REASON_LABELS.get(entry.reason or "", "notice.reason_layers")
+            by_label.setdefault(label, []).append(entry.person_id)
     for label, some in sorted(by_label.items()):
         params = {"wave": wave.number, "reason_label": label}
         await announce(db, "not_selected", wave.id, some, now, params=params)
-    return last_id
+    return entries[-1].id
 
 
 async def finish_announcing(wave: Wave, now: datetime) -> None:
@@ -83,19 +78,23 @@ async def finish_announcing(wave: Wave, now: datetime) -> None:
 # --- the clocks of places
 
 
-async def note_told(db: BaseDBAsyncClient, wave: Wave, programme: Programme) -> int:
-    """Selected people who were told by now: their days count from the notice where that came later."""
-    async with in_transaction() as connection:
-        tables = DrawTables(connection)
-        told = await tables.told(connection, wave.id, TOLD_BY, PORTION)
-        for number, told_at in told:
-            due = deadline(told_at, programme.waves.accept_days)
-            await Place.filter(id=number, due_at__lt=due).update(due_at=due)
-        if told:
-            latest = max(moment for _, moment in told)
+async def note_told(db: BaseDBAsyncClient, wave: Wave, programme: Programme, after: int) -> int:
+    """Selected people who were told by now: their days count from the notice where that came later.
+
+    Gives the last place looked at, 0 at the end.
+    """
+    tables = DrawTables(db)
+    told, last = await tables.told(db, wave.id, TOLD_BY, after, PORTION)
+    if told:
+        async with in_transaction() as connection:
             ids = [number for number, _ in told]
-            await tables.move_places(connection, ids, [PlaceStatus.SELECTED], PlaceStatus.NOTIFIED, "told", latest)
-        return len(told)
+            latest = max(moment for _, moment in told)
+            before = [PlaceStatus.SELECTED]
+            await tables.move_places(connection, ids, before, PlaceStatus.NOTIFIED, "told", latest)
+            for number, told_at in told:
+                due = deadline(told_at, programme.waves.accept_days)
+                await Place.filter(id=number, due_at__lt=due).update(due_at=due)
+    return last
 
 
 async def remind(db: BaseDBAsyncClient, wave: Wave, programme: Programme, now: datetime) -> int:

@@ -40,6 +40,8 @@ async def offer_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, no
 
     The wave's row is locked for it, so that no two do it at once: the quota is never exceeded.
     """
+    if await Place.filter(wave_id=wave.id, status__in=list(LIVE)).count() >= wave.quota:
+        return 0
     async with in_transaction() as connection:
         # An update comes first: that is the lock on SQLite too.
         if not await Wave.filter(id=wave.id, status=WaveStatus.ANNOUNCED).update(status=WaveStatus.ANNOUNCED):

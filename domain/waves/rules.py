@@ -29,7 +29,8 @@ OPEN_PLACES = LIVE - {PlaceStatus.ACCEPTED}  # whose clock runs
 # seconds since its beginning, whoever asks.
 GENESIS, PERIOD = 1_692_803_367, 3
 
-WAITING = "waiting"  # the reason of those who carry over
+WAITING = "waiting"  # the reason of those who carry over to the next wave
+CARRIED = "carried"  # what it becomes when they have
 
 
 def new_ticket(wave: int) -> str:

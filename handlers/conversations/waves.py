@@ -12,7 +12,12 @@ from models.enums import PlaceStatus, WaveStatus
 
 Line = list[Any]
 # Why somebody was left out, where it is no layer that failed (those are in STATUS, each with its reason).
-LEFT_OUT = {"waiting": "draw.out_waiting", "had_place": "draw.out_had_place", "same_nik": "draw.out_same_nik"}
+LEFT_OUT = {
+    "waiting": "draw.out_waiting",
+    "carried": "draw.out_waiting",
+    "had_place": "draw.out_had_place",
+    "same_nik": "draw.out_same_nik",
+}
 
 
 async def join_wave(turn: Turn, person_id: int, draft: Draft, said: str = "waves.joined") -> Go:

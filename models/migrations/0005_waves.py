@@ -221,4 +221,9 @@ class Migration(migrations.Migration):
             name='strata',
             field=fields.CharField(default='[]', db_default='[]', max_length=400),
         ),
+        ops.AddField(
+            model_name='Wave',
+            name='told_to',
+            field=fields.BigIntField(default=0, db_default=0),
+        ),
     ]

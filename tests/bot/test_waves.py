@@ -539,6 +539,19 @@ async def test_who_still_waited_carries_over_to_the_next_wave_by_themselves(offi
     assert (entry.carried, entry.person_id, entry.ticket[:3]) == (True, told.person_id, "G2-")
     await office.sweep()
     assert await Entry.filter(wave__number=2).count() == 1
+    assert await Notice.filter(kind="wave_open").count() == 0  # the other one has a place, and this one is in it
+
+
+async def test_who_may_join_hears_of_a_new_wave_once(office: Office) -> None:
+    await office.drawn(people(5), quota=1)
+    office.clock.forward(days=1)
+    plan = Plan(office.clock(), office.clock() + timedelta(days=5), quota=1)
+    await plan_wave(plan, office.programme, "ani", office.clock())
+    await office.sweep()
+    await office.sweep()
+    winner = await Place.get()
+    told = sorted([notice.person_id for notice in await Notice.filter(kind="wave_open")])
+    assert told == sorted([entry.person_id for entry in await Entry.all() if entry.person_id != winner.person_id])
 
 
 # --- in chat

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from playwright.async_api import Page, expect
 from bot.settings import Settings
 from bot.simulation import straight
 from bot.simulation.people import character
+from domain import clock
+from domain.programme import load
 from domain.waves import check_draw, drawing
-from domain.waves.actions import close_now
+from domain.waves.actions import Plan, close_now, plan_wave
 from models import crypto
 from models.database import database, migrate
 from models.enums import Randomness, WaveStatus
@@ -119,6 +122,24 @@ def test_two_simulations_with_one_seed_give_the_same_figures_and_another_seed_do
     again, other = [Town(tmp_path_factory.mktemp("again"), seed) for seed in (5, 6)]
     seen = [(each.found["funnel"], (each.draws / "1" / "winners.csv").read_bytes()) for each in (town, again, other)]
     assert seen[0] == seen[1] != seen[2]
+
+
+async def test_a_server_freezes_what_is_due_and_shows_it(tmp_path: Path) -> None:
+    crypto.use(Settings(_env_file=None, key_file=tmp_path / "keys").keyring())
+    async with database(f"sqlite://{tmp_path}/test.db") as db:
+        await migrate(db)
+        now, rules = clock.now(), load()
+        plan = Plan(now - timedelta(days=3), now - timedelta(days=2), now, quota=5, randomness=Randomness.DICE)
+        wave = await plan_wave(plan, rules, "ani", now)
+        await straight.join(db, wave, [character(5, number, 1) for number in range(30)], rules, now)
+        await Wave.all().update(status=WaveStatus.CLOSED)
+    draws = tmp_path / "draws"
+    async with serving(tmp_path, DRAWS_DIR=str(draws)) as server, aiohttp.ClientSession() as http:
+        async with asyncio.timeout(30):
+            while not (draws / "1" / "index.html").exists():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        async with http.get(f"{server.url}/draws/1/") as answer:
+            assert "Undian belum dilakukan" in await answer.text()
 
 
 async def test_virtual_people_chat_their_way_through_two_waves(tmp_path: Path) -> None:
