@@ -7,6 +7,7 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from domain.programme import load
 from domain.waves.freeze import layers_of
 from models import crypto
 from models.conversation import Address, Conversation
@@ -42,7 +43,7 @@ async def join(db: BaseDBAsyncClient, wave: Wave, applicants: Iterable[Applicant
     """Register these people and let them join a wave."""
     for each in applicants:
         person = await _person(each, now)
-        for layer in layers_of(wave):
+        for layer in layers_of(wave, load()):
             state = dict(each.states).get(layer, LayerState.PASSED)
             await LayerOutcome.create(
                 person_id=person.id, layer=layer, state=state, reason=f"layer.{layer}_{state}", rules="test",

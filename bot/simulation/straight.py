@@ -39,7 +39,7 @@ async def join(db: BaseDBAsyncClient, wave: Wave, people: Sequence[Character], r
             outcomes = [
                 _outcome(row.id, layer.value, _state(layer.value, each, rules), rules, now)
                 for row, each in zip(rows, some, strict=True)
-                for layer in layers_of(wave)
+                for layer in layers_of(wave, rules)
             ]
             await LayerOutcome.bulk_create(outcomes, using_db=connection)
             await Entry.bulk_create(

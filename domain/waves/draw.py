@@ -3,38 +3,18 @@
 The protocol is told in docs/draw.md; ``check_draw.py`` beside this file computes the same on its own.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from domain.waves.keys import TAG_DIGITS, keyed
+
 KEY_BYTES = 8  # of a ticket's key are compared first; the whole key decides where they are equal
-ROW_HEAD = 16  # hex digits of the household's tag
 SLICE = 65_536
 
 Bytes = npt.NDArray[np.uint8]
-
-
-def seed_of(commitment: bytes, beacon: bytes) -> bytes:
-    """SHA-256 over the commitment's 32 bytes and the beacon's (a drand signature, or the digits of dice)."""
-    return hashlib.sha256(commitment + beacon).digest()
-
-
-def keyed(seed: bytes) -> Callable[[bytes], bytes]:
-    """HMAC-SHA256 under the seed, for millions of short tickets: the padded keys are hashed once."""
-    block = seed.ljust(64, b"\0")
-    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
-
-    def key(ticket: bytes) -> bytes:
-        first, second = inner.copy(), outer.copy()
-        first.update(ticket)
-        second.update(first.digest())
-        return second.digest()
-
-    return key
 
 
 @dataclass
@@ -58,11 +38,6 @@ class Entrants:
         return str(self.tickets[at].tobytes(), "ascii")
 
 
-def row(ticket: str, household: str, used: int, stratum: str) -> str:
-    """A line of entrants.csv; all but the stratum are of fixed width."""
-    return f"{ticket},{household},{min(used, 9)},{stratum}\n"
-
-
 def parse(block: bytes, strata: Sequence[str], seed: bytes) -> Entrants:
     """Rows of entrants.csv; raises ValueError for what is none."""
     data = np.frombuffer(block, np.uint8)
@@ -71,15 +46,15 @@ def parse(block: bytes, strata: Sequence[str], seed: bytes) -> Entrants:
         raise ValueError("a block of entrants that is cut off")
     starts = np.concatenate(([0], ends[:-1] + 1))
     width = block.index(b",")
-    used_at = width + 1 + ROW_HEAD + 1
+    used_at = width + 1 + TAG_DIGITS + 1
     head = data[starts[:, None] + np.arange(used_at + 2)]
-    if not (head[:, [width, width + 1 + ROW_HEAD, used_at + 1]] == ord(",")).all():
+    if not (head[:, [width, width + 1 + TAG_DIGITS, used_at + 1]] == ord(",")).all():
         raise ValueError("a row of entrants that is none")
     tickets = np.ascontiguousarray(head[:, :width])
     return Entrants(
         tickets,
         _keys(tickets, seed),
-        _numbers(head[:, width + 1 : width + 1 + ROW_HEAD]),
+        _numbers(head[:, width + 1 : width + 1 + TAG_DIGITS]),
         head[:, used_at] - ord("0"),
         _strata(data, starts + used_at + 2, ends, strata),
     )

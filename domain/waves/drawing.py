@@ -16,8 +16,9 @@ from tortoise.transactions import in_transaction
 
 from domain.errors import DomainError
 from domain.waves.actions import move, strata_of, wave_numbered
-from domain.waves.draw import Entrants, Seat, cut_offs, joined, keyed, parse, ranking, seed_of, select
+from domain.waves.draw import Entrants, Seat, cut_offs, joined, parse, ranking, select
 from domain.waves.freeze import LEASE
+from domain.waves.keys import keyed, seed_of
 from domain.waves.publication import ENTRANTS_HEAD, moment
 from models.draws import DrawTables
 from models.enums import Randomness, WaveStatus

@@ -21,7 +21,7 @@ from domain.programme import GENERAL, Eligibility, Programme
 from domain.verification.actions import lists
 from domain.verification.rules.nik import age_on
 from domain.waves.actions import lists_of, move, strata_of, wave_numbered
-from domain.waves.draw import row
+from domain.waves.keys import row
 from domain.waves.publication import ENTRANTS_HEAD, rules_toml
 from domain.waves.rules import CARRIED, LIVE, WAITING, round_at, time_of_round
 from models import crypto
@@ -115,7 +115,7 @@ async def screen_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, n
         people = {person.id: person for person in await Person.filter(id__in=[entry.person_id for entry in entries])}
         standings = await standings_of(connection, wave, people)
         priority = await _priority(connection, wave, people)
-        layers = layers_of(wave)
+        layers = layers_of(wave, programme)
         today = now.astimezone(WIB).date()
         eligibility = programme.eligibility_on(today)
         tag = household_tags(wave)
@@ -136,9 +136,11 @@ async def screen_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, n
     return len(entries)
 
 
-def layers_of(wave: Wave) -> tuple[Layer, ...]:
-    """The layers that a wave asks for."""
-    return tuple(Layer(name) for name in wave.layers.split(",") if name)
+def layers_of(wave: Wave, programme: Programme) -> tuple[Layer, ...]:
+    """The layers that a wave asks for; those of the day it opens where none were planned, never none at all."""
+    planned = tuple(Layer(name) for name in wave.layers.split(",") if name)
+    asked = programme.layers_on(wave.opens_at.astimezone(WIB).date())
+    return planned or tuple(layer for layer in asked.ask if layer not in asked.optional)
 
 
 def household_tags(wave: Wave) -> Callable[[bytes], str]:

@@ -14,8 +14,8 @@ from domain.clock import WIB
 from domain.notices.actions import announce
 from domain.programme import GENERAL, Programme
 from domain.waves.actions import strata_of
-from domain.waves.draw import keyed
 from domain.waves.freeze import layers_of, reason_out, standings_of
+from domain.waves.keys import keyed
 from domain.waves.rules import LIVE, deadline, last_day, ticket_length
 from models.draws import DrawTables
 from models.enums import WaveStatus
@@ -120,7 +120,7 @@ class _Line:
         people = {person.id: person for person in await Person.filter(id__in=[entry.person_id for entry in entries])}
         standings = await standings_of(self.db, self.wave, people)
         today = self.now.astimezone(WIB).date()
-        eligibility, layers = self.programme.eligibility_on(today), layers_of(self.wave)
+        eligibility, layers = self.programme.eligibility_on(today), layers_of(self.wave, self.programme)
         return {
             entry.id: (bytes(people[entry.person_id].kk_index), standings[entry.person_id].served)
             for entry in entries

@@ -7,7 +7,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain.programme import GENERAL
 from domain.waves.actions import last_entry
-from domain.waves.draw import keyed
+from domain.waves.keys import keyed
 from domain.waves.reserve import rank_of
 from models.enums import WaveStatus
 from models.wave import Entry, Place, Wave

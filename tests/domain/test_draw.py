@@ -13,18 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.waves import check_draw
-from domain.waves.draw import (
-    Entrants,
-    Seat,
-    cut_offs,
-    joined,
-    keyed,
-    parse,
-    ranking,
-    row,
-    seed_of,
-    select,
-)
+from domain.waves.draw import Entrants, Seat, cut_offs, joined, parse, ranking, select
+from domain.waves.keys import keyed, row, seed_of
 
 STRATA = ["priority", "aid", "general"]
 

@@ -8,7 +8,7 @@ from domain.ports import FaceFacts, Prepared
 from models.enums import Channel, PhotoKind, TaskStatus
 from models.person import Photo, PhotoTask
 
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(minutes=1)  # longer than the work: who waits for a photo that a crash broke off waits so long
 
 
 async def keep_photo(photo_id: str, prepared: Prepared, digest: bytes, now: datetime) -> None:
