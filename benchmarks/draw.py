@@ -97,7 +97,8 @@ async def prepare(url: str) -> float:
         await close_now(wave.number, "bench", clock.now())
         began = time.perf_counter()
         wave = await freeze.start_freeze(wave.number, clock.now())
-        await freeze.freeze(db, wave, rules, "bench", clock.now(), lambda _: None)
+        await freeze.freeze(db, wave, rules, "bench", clock.now, lambda _: None)
+        await Wave.all().update(published_at=clock.now())
         return time.perf_counter() - began
 
 
@@ -110,7 +111,7 @@ async def draw(url: str) -> dict[str, Any]:
         wave = await drawing.set_beacon(wave, b"b" * 48, later)
         await freeze.claim(wave, WaveStatus.FROZEN, clock.now())
         with keys_on_all_cores(wave) as executor:
-            await drawing.draw(db, wave, "bench", clock.now(), lambda _: None, executor)
+            await drawing.draw(db, wave, "bench", clock.now, lambda _: None, executor)
         seconds = time.perf_counter() - began
         return {"seconds": seconds, "winners": await winners()}
 

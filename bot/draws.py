@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any
@@ -37,6 +37,7 @@ PAGE = Path(__file__).with_name("draw_page")
 SAME_IN_EVERY_DRAW = (Path(check_draw.__file__), PAGE / "README.md", PAGE / "page.css", PAGE / "page.js")
 _PAGES = Environment(loader=PackageLoader("bot", "draw_page"), autoescape=select_autoescape())
 LINES = 50_000
+NOTICE = timedelta(hours=23)  # a list is public at least so long before its randomness
 MANY = 300_000  # entrants
 
 
@@ -49,8 +50,12 @@ class Draws:
         self._db, self._programme, self._beacon, self._folder, self._clock = db, programme, beacon, folder, clock
 
     async def freeze(self, number: int, by: str) -> Wave:
-        """Look at everybody again, commit to the list and publish it."""
+        """Look at everybody again, commit to the list and publish it; a list that is frozen is published, once."""
         wave = await wave_numbered(number)
+        if wave.status == WaveStatus.FROZEN and wave.published_at is None and wave.seed is None:
+            if wave.draws_at is not None and self._clock() <= wave.draws_at - NOTICE:
+                return await self._publish_list(wave)
+            await freeze.take_back(wave, by, self._clock())
         if wave.randomness == Randomness.DRAND:
             await self._compare_clocks(wave)
         wave = await freeze.start_freeze(number, self._clock())
@@ -60,22 +65,37 @@ class Draws:
                 while done := await freeze.screen_some(self._db, wave, self._programme, self._clock()):
                     bar.update(done)
             with tqdm(total=total, unit="row", desc="freezing the list", disable=None) as bar:
-                wave = await freeze.freeze(self._db, wave, self._programme, by, self._clock(), bar.update)
+                wave = await freeze.freeze(self._db, wave, self._programme, by, self._clock, bar.update)
         except BaseException:
             await freeze.release(wave)
             raise
+        return await self._publish_list(wave)
+
+    async def _publish_list(self, wave: Wave) -> Wave:
         await self.publish(wave)
+        wave.published_at = self._clock()
+        await Wave.filter(id=wave.id).update(published_at=wave.published_at)
         return wave
 
     async def _compare_clocks(self, wave: Wave) -> None:
-        """A round announced by a clock that is slow may exist already: then somebody may know it."""
-        try:
-            latest = await self._beacon.latest()
-        except BeaconUnavailableError as error:
-            log.warning("the clock could not be compared with drand's: %s", error)
-            return
+        """A round announced by a clock that is slow may exist already: then somebody may know it.
+
+        Refused where nobody can be asked (BeaconUnavailableError): without internet a wave is drawn by dice.
+        """
+        latest = await self._beacon.latest()
         if abs(latest - round_at(self._clock())) > CLOCK_ROUNDS:
             raise DomainError("staff.clock", wave=wave.number)
+
+    async def dice(self, number: int, staff: str, throws: str) -> bool:
+        """See domain.waves.drawing.throw_dice. Refused while the announced round can be had."""
+        wave = await wave_numbered(number)
+        if wave.round is not None and wave.draws_at is not None and self._clock() >= wave.draws_at:
+            try:
+                await self._beacon.round(wave.round)
+            except BeaconUnavailableError:
+                return await drawing.throw_dice(number, staff, throws, self._clock())
+            raise DomainError("staff.dice_not_needed", wave=number)
+        return await drawing.throw_dice(number, staff, throws, self._clock())
 
     async def run(self, number: int, by: str) -> Wave:
         """Fetch the announced round, draw, publish, and let everybody be told; what is done already stays."""
@@ -102,7 +122,7 @@ class Draws:
                 tqdm(total=wave.entrants, unit="ticket", desc="drawing", disable=None) as bar,
                 keys_on_all_cores(wave) as executor,
             ):
-                await drawing.draw(self._db, wave, by, self._clock(), bar.update, executor)
+                await drawing.draw(self._db, wave, by, self._clock, bar.update, executor)
         except BaseException:
             await freeze.release(wave)
             raise
@@ -122,6 +142,8 @@ class Draws:
 
     async def publish(self, wave: Wave) -> Path:
         """Write the wave's folder; the same wave gives the same bytes. Each file is whole or not there."""
+        if wave.rules is None or wave.frozen_at is None:
+            raise DomainError("staff.wave_order", wave=wave.number, status=wave.status)
         folder = self._folder / str(wave.number)
         folder.mkdir(parents=True, exist_ok=True)
         with _whole(folder / "entrants.csv") as file:
@@ -134,7 +156,7 @@ class Draws:
         for path in SAME_IN_EVERY_DRAW:
             _write(folder / path.name, path.read_text())
         facts: dict[str, Any] = {}
-        if wave.seed is not None:
+        if wave.drawn_at is not None:
             _write(folder / "round.json", round_json(await drawing.beacon_facts(wave)))
             with keys_on_all_cores(wave) as executor:
                 found = await drawing.compute(wave, lambda _: None, executor)

@@ -8,12 +8,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tortoise.exceptions import BaseORMException
+from tortoise.transactions import in_transaction
+
 from bot.settings import Settings
 from bot.staff_cli import Add, with_database
 from domain import clock
 from domain.errors import DomainError
 from domain.ports import BeaconUnavailableError
-from domain.programme import DEFAULT, load
+from domain.programme import DEFAULT, Programme, load
 from domain.waves.actions import Plan, close_now, open_now, plan_wave, strata_of, wave_numbered
 from domain.waves.funnel import funnel
 from models.enums import Layer, Randomness
@@ -30,12 +33,16 @@ REFUSED = {
     "staff.wave_seats": "the strata's seats do not add up to the quota of {quota}",
     "staff.wave_general": "the last stratum is 'general', and only that one",
     "staff.wave_list": "there is no list '{list}' (gelombang lists)",
+    "staff.wave_household": "a household may have 0 (any number) to {most} places",
+    "staff.wave_earlier": "an earlier wave than {wave} is not drawn yet: first that one",
+    "staff.draw_unpublished": "the list of wave {wave} was never published: gelombang draw freeze",
     "staff.clock": "the clock is wrong, or wave {wave} can still be joined: nothing was frozen",
     "staff.draw_early": "wave {wave} is drawn with a round that is published at {draws_time}: not before",
     "staff.draw_fixed": "wave {wave} has its randomness: it is never replaced by another",
     "staff.draw_changed": "a row of wave {wave} was changed after the freeze: the list does not fit its commitment",
     "staff.dice_missing": "wave {wave} is drawn with dice: gelombang draw dice",
-    "staff.dice_throws": "at least {least} throws of a die are needed, digits from 1 to 6",
+    "staff.dice_throws": "{least} to 400 throws of a die are needed, digits from 1 to 6",
+    "staff.dice_not_needed": "the announced round of wave {wave} is there: gelombang draw run",
     "staff.dice_early": "rules.toml of wave {wave} announces dice from {dice_time} on: not before",
     "staff.dice_differ": "two members of staff typed in different throws: nothing was drawn",
 }
@@ -98,6 +105,8 @@ def _refusing(settings: Settings, work: Callable[[Any], Awaitable[int]]) -> int:
     async def run(db: Any) -> int:
         try:
             return await work(db)
+        except BaseORMException as error:
+            print(f"gelombang: the database refuses it ({type(error).__name__})", file=sys.stderr)
         except DomainError as error:
             print(f"gelombang: {REFUSED[error.code].format_map(error.params)}", file=sys.stderr)
         except BeaconUnavailableError as error:
@@ -115,23 +124,26 @@ def _waves(settings: Settings, options: argparse.Namespace) -> int:
                 for wave in await Wave.all().order_by("number"):
                     print(_line(wave))
                 return 0
-            case "plan":
-                wave = await plan_wave(_plan(options), load(settings.programme or DEFAULT), "cli", now, options.number)
-            case "open":
-                wave = await open_now(options.number, options.staff, now)
-            case "close":
-                wave = await close_now(options.number, options.staff, now)
-            case _:
+            case "show":
                 return await _show(options.number)
+        async with in_transaction():
+            match options.what:
+                case "plan":
+                    rules = load(settings.programme or DEFAULT)
+                    wave = await plan_wave(_plan(options, rules), rules, getpass.getuser(), now, options.number)
+                case "open":
+                    wave = await open_now(options.number, options.staff, now)
+                case _:
+                    wave = await close_now(options.number, options.staff, now)
         print(_line(await wave_numbered(wave.number)))
         return 0
 
     return _refusing(settings, work)
 
 
-def _plan(options: argparse.Namespace) -> Plan:
+def _plan(options: argparse.Namespace, rules: Programme) -> Plan:
     strata = None
-    quota = options.quota or load().waves.quota
+    quota = rules.waves.quota if options.quota is None else options.quota
     if options.stratum is not None:
         own = [(name, int(number)) for name, _, number in (each.partition("=") for each in options.stratum)]
         strata = (*own, ("general", quota - sum(number for _, number in own)))
@@ -193,7 +205,6 @@ def _draw(settings: Settings, options: argparse.Namespace) -> int:
 async def _drawing(db: Any, settings: Settings, options: argparse.Namespace) -> int:
     from bot.draws import Draws  # noqa: PLC0415 - loads numpy
     from bot.gateways.beacon import Drand  # noqa: PLC0415
-    from domain.waves.drawing import throw_dice  # noqa: PLC0415
 
     programme = load(settings.programme or DEFAULT)
     draws = Draws(db, programme, Drand(settings.drand_urls.split()), settings.draws_dir, clock.now)
@@ -205,7 +216,7 @@ async def _drawing(db: Any, settings: Settings, options: argparse.Namespace) -> 
             print(f"wave {wave.number} is frozen: {wave.entrants:,} entrants; {how} {_wib(wave.draws_at)}")
             print(f"commitment {bytes(wave.commitment or b'').hex()}")
         case "dice":
-            agreed = await throw_dice(options.number, options.staff, options.throws, clock.now())
+            agreed = await draws.dice(options.number, options.staff, options.throws)
             print("two agree: gelombang draw run" if agreed else "kept; now another member of staff types them in too")
         case "publish":
             print(await draws.publish(await wave_numbered(options.number)))

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
@@ -13,14 +13,16 @@ from bot.tasks import unless_cancelled
 from domain.programme import Programme
 from domain.waves import places
 from domain.waves.actions import SYSTEM, carry_over, current_wave, follow_dates, move, tell_open
+from domain.waves.freeze import UNDRAWN
 from domain.waves.reserve import offer_some
 from domain.waves.rules import OPEN_PLACES
-from models.enums import WaveStatus
+from models.enums import PlaceStatus, WaveStatus
 from models.wave import Place, Wave
 
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 15.0
+LOOK_AGAIN = timedelta(minutes=5)
 AGAIN_SECONDS = 60.0  # after a draw that could not be
 
 
@@ -37,6 +39,7 @@ class Waves:
     ) -> None:
         self._db, self._programme, self._clock = db, programme, clock
         self._wave_is_open, self._wake = wave_is_open, wake
+        self._look_again: dict[int, datetime] = {}
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -70,10 +73,14 @@ class Waves:
 
     async def _carry_over(self, wave: Wave) -> int:
         async with in_transaction() as db:
+            if not await Wave.filter(id=wave.id, status=WaveStatus.OPEN).update(status=WaveStatus.OPEN):
+                return 0  # it has closed; the update is the lock, on SQLite too
             return await carry_over(db, wave, self._clock())
 
     async def _tell_open(self, wave: Wave) -> int:
         async with in_transaction() as db:
+            if not await Wave.filter(id=wave.id, status=WaveStatus.OPEN).update(status=WaveStatus.OPEN):
+                return 0
             return await tell_open(db, wave, self._clock())
 
     async def _places(self, wave: Wave) -> None:
@@ -83,12 +90,27 @@ class Waves:
             pass
         found = await self._all(lambda: places.remind(db, wave, programme, clock()))
         found += await self._all(lambda: places.lapse_some(db, wave, clock()))
-        offered = await self._all(lambda: offer_some(db, wave, programme, clock()))
+        offered = 0
+        if found or clock() >= self._look_again.get(wave.id, clock()):
+            offered = await self._all(lambda: offer_some(db, wave, programme, clock()))
+            # Where nobody fits now, somebody may later: but that needs no look down the whole list at every sweep.
+            self._look_again[wave.id] = clock() + LOOK_AGAIN
         if found + offered:
             self._wake()
-        if not offered and not await Place.filter(wave_id=wave.id, status__in=list(OPEN_PLACES)).exists():
-            async with in_transaction():  # every place is accepted, or nobody is left who could have it
+        if not offered and await self._is_over(wave):
+            async with in_transaction():
                 await move(wave, WaveStatus.ENDED, SYSTEM, clock())
+
+    async def _is_over(self, wave: Wave) -> bool:
+        """Every place is accepted; or some are free, and nobody is left who could have them, today or soon."""
+        if await Place.filter(wave_id=wave.id, status__in=list(OPEN_PLACES)).exists():
+            return False
+        if await Place.filter(wave_id=wave.id, status=PlaceStatus.ACCEPTED).count() >= wave.quota:
+            return True
+        # Who waits for a later draw, or for a check, may come back: not before the first deadlines are over.
+        first = (wave.announced_at or self._clock()) + timedelta(days=self._programme.waves.accept_days)
+        later = Wave.filter(number__gt=wave.number, status__in=UNDRAWN)
+        return self._clock() >= first and not await later.exists()
 
     async def _all(self, portion: Callable[[], Awaitable[int]]) -> int:
         done = 0
@@ -100,8 +122,11 @@ class Waves:
         """Let what is due be done by the command, in a process of its own: it needs seconds of work and memory."""
         now = self._clock()
         closed = Wave.filter(status=WaveStatus.CLOSED, freezes_at__lte=now)
-        frozen = Wave.filter(status__in=[WaveStatus.FROZEN, WaveStatus.DRAWN], draws_at__lte=now)
-        for what, due in (("freeze", closed), ("run", frozen)):
+        unpublished = Wave.filter(status=WaveStatus.FROZEN, published_at__isnull=True)
+        frozen = Wave.filter(
+            status__in=[WaveStatus.FROZEN, WaveStatus.DRAWN], draws_at__lte=now, published_at__isnull=False
+        )
+        for what, due in (("freeze", unpublished), ("freeze", closed), ("run", frozen)):
             for wave in await due.order_by("number"):
                 if what == "run" and wave.seed is None and wave.round is None:
                     continue  # dice have to be thrown first

@@ -186,6 +186,8 @@ def _waves(rules: dict[str, Any]) -> WaveRules:
     strata = tuple(Stratum(**each) for each in rules.get("strata", ()))
     if sum(stratum.share for stratum in strata) > 1 or any(stratum.name == GENERAL for stratum in strata):
         raise ValueError(f"strata take more than all seats, or one is called {GENERAL!r}")
+    if rules["notice_hours"] < 24:
+        raise ValueError("the randomness of a draw has to be announced a day ahead (notice_hours)")
     days = tuple(sorted(rules["reminder_days"], reverse=True))
     return WaveRules(**{**rules, "strata": strata, "reminder_days": days})
 

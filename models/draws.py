@@ -113,6 +113,15 @@ class DrawTables(TurnTables):
     def _ids(self, numbers: Sequence[int]) -> object:
         return list(numbers) if self._postgres else msgspec.json.encode(list(numbers)).decode()
 
+    async def hold_open(self, db: BaseDBAsyncClient, wave_id: int) -> bool:
+        """Whether a wave is open, and stays so until this transaction ends: nobody joins while it closes."""
+        lock = " FOR SHARE" if self._postgres else ""  # SQLite has one writer
+        rows = await db.execute_query_dict(
+            f"SELECT 1 AS one FROM wave WHERE id = {self._mark}1 AND status = 'open'{lock}",  # noqa: S608
+            [wave_id],
+        )
+        return bool(rows)
+
     async def rank_block(self, db: BaseDBAsyncClient, wave_id: int, key: bytes) -> tuple[int, str] | None:
         """The block of the ranking in which a key would stand: its first rank and its tickets."""
         mark = self._mark
@@ -132,7 +141,7 @@ class DrawTables(TurnTables):
         mark, names = self._mark, ", ".join(f"'{kind}'" for kind in kinds)
         rows = await db.execute_query_dict(
             "SELECT p.id, n.told_at FROM (SELECT id, person_id, wave_id FROM place "  # noqa: S608
-            f"WHERE wave_id = {mark}1 AND status = '{PlaceStatus.SELECTED}' AND id > {mark}2 "
+            f"WHERE wave_id + 0 = {mark}1 AND status = '{PlaceStatus.SELECTED}' AND id > {mark}2 "
             f"ORDER BY id LIMIT {mark}3) p LEFT JOIN notice n ON n.person_id = p.person_id "
             f"AND n.subject_id = p.wave_id AND n.kind IN ({names}) AND n.told_at IS NOT NULL ORDER BY p.id",
             [wave_id, after, limit],

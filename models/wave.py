@@ -34,6 +34,7 @@ class Wave(Model):
     told_to = fields.BigIntField(default=0, db_default=0)
     screened_to = fields.BigIntField(default=0, db_default=0)
     frozen_at = fields.DatetimeField(null=True)
+    published_at = fields.DatetimeField(null=True)
     entrants = fields.IntField(null=True)
     rules = fields.TextField(null=True)
     commitment = fields.BinaryField(null=True)

@@ -25,17 +25,14 @@ class Drand:
 
     async def round(self, number: int) -> bytes:
         """See domain.ports.Beacon."""
-        found = await self._ask(str(number))
-        if found.get("round") != number:
-            raise BeaconUnavailableError("a round that was not asked for")
-        return bytes.fromhex(found["signature"])
+        return bytes.fromhex((await self._ask(str(number), number))["signature"])
 
     async def latest(self) -> int:
         """See domain.ports.Beacon."""
         return int((await self._ask("latest"))["round"])
 
     @stamina.retry(on=BeaconUnavailableError, attempts=TRIES, wait_initial=0.3, wait_max=3.0)
-    async def _ask(self, what: str) -> dict[str, Any]:
+    async def _ask(self, what: str, number: int | None = None) -> dict[str, Any]:
         troubles = []
         timeout = aiohttp.ClientTimeout(total=SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as http:
@@ -44,6 +41,8 @@ class Drand:
                     async with http.get(f"{mirror}/{CHAIN_HASH}/public/{what}") as answer:
                         answer.raise_for_status()
                         found: dict[str, Any] = await answer.json(content_type=None)
+                    if number is not None and found["round"] != number:
+                        raise ValueError("a round that was not asked for")
                     drand_verify.verify_quicknet(int(found["round"]), str(found["signature"]), self._public_key)
                 except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, OverflowError) as error:
                     # A mirror that answers with a forged or another chain's round is as good as one that is down.

@@ -17,6 +17,7 @@ from models.person import Person
 from models.verification import PersonList
 from models.wave import Entry, Place, Wave, WaveEvent
 
+MOST_SEATS = 9  # of a household: one digit in entrants.csv
 SYSTEM = "schedule"  # who does what a date says
 
 
@@ -40,31 +41,38 @@ async def plan_wave(plan: Plan, programme: Programme, by: str, now: datetime, nu
     wave = await Wave.get_or_none(number=number) if number else None
     if wave is not None and wave.status != WaveStatus.PLANNED:
         raise DomainError("staff.wave_not_planned", wave=wave.number, status=wave.status)
-    wave = wave or Wave(number=number or await Wave.all().count() + 1, status=WaveStatus.PLANNED)
+    wave = wave or Wave(number=number or await _next_number(), status=WaveStatus.PLANNED)
     rules, day = programme.waves, plan.opens_at.astimezone(WIB).date()
     asked = programme.layers_on(day)
-    quota = plan.quota or rules.quota
+    quota = rules.quota if plan.quota is None else plan.quota
     own = seats(quota, rules.strata) if plan.strata is None else list(plan.strata)
     closes_at = plan.closes_at or plan.opens_at + timedelta(days=rules.open_days)
     cap = programme.eligibility_on(day).household_seats if plan.household_cap is None else plan.household_cap
     layers = plan.layers or tuple(layer for layer in asked.ask if layer not in asked.optional)
-    wave.update_from_dict(
-        {
-            "quota": quota,
-            "opens_at": plan.opens_at,
-            "closes_at": closes_at,
-            "freezes_at": plan.freezes_at or closes_at + timedelta(hours=rules.freeze_hours),
-            "strata": msgspec.json.encode(own).decode(),
-            "layers": ",".join(layers),
-            "lists": "*" if plan.lists is None else ",".join(plan.lists),
-            "household_cap": cap,
-            "randomness": plan.randomness.value,
-        }
-    )
+    terms = {
+        "quota": quota,
+        "opens_at": plan.opens_at,
+        "closes_at": closes_at,
+        "freezes_at": plan.freezes_at or closes_at + timedelta(hours=rules.freeze_hours),
+        "strata": msgspec.json.encode(own).decode(),
+        "layers": ",".join(layers),
+        "lists": "*" if plan.lists is None else ",".join(plan.lists),
+        "household_cap": cap,
+        "randomness": plan.randomness.value,
+    }
+    wave.update_from_dict(terms)
     await _refuse_nonsense(wave)
-    await wave.save()
+    if wave.id is None:
+        await wave.save()
+    elif not await Wave.filter(id=wave.id, status=WaveStatus.PLANNED).update(**terms):
+        raise DomainError("staff.wave_not_planned", wave=wave.number, status=WaveStatus.OPEN)
     await WaveEvent.create(wave_id=wave.id, status=WaveStatus.PLANNED, by=by, at=now)
     return wave
+
+
+async def _next_number() -> int:
+    last = await Wave.all().order_by("-number").first()
+    return last.number + 1 if last else 1
 
 
 async def _refuse_nonsense(wave: Wave) -> None:
@@ -73,7 +81,10 @@ async def _refuse_nonsense(wave: Wave) -> None:
         raise DomainError("staff.wave_dates")
     if sum(number for _, number in own) != wave.quota or min(number for _, number in own) < 0 or wave.quota < 1:
         raise DomainError("staff.wave_seats", quota=wave.quota)
-    if [name for name, _ in own].count(GENERAL) != 1 or own[-1][0] != GENERAL:
+    if not 0 <= wave.household_cap <= MOST_SEATS:
+        raise DomainError("staff.wave_household", most=MOST_SEATS)
+    names = [name for name, _ in own]
+    if len(set(names)) != len(names) or names[-1] != GENERAL:
         raise DomainError("staff.wave_general")
     named = [*(name for name, _ in own[:-1] if name != ListKind.PRIORITY), *(set(lists_of(wave) or ()))]
     for code in named:
@@ -145,12 +156,16 @@ async def current_wave(now: datetime) -> Wave | None:
 
 
 async def join(person_id: int, now: datetime) -> tuple[Wave, Entry]:
-    """Join the open wave; joining twice gives the same ticket. Refused with waves.none_open."""
+    """Join the open wave; joining twice gives the same ticket. Refused with waves.none_open or waves.have_place."""
     wave = await current_wave(now)
     if wave is None:
         raise DomainError("waves.none_open")
     entry = await Entry.filter(wave_id=wave.id, person_id=person_id).first()
     if entry is None:
+        if await Place.filter(person_id=person_id).exists():
+            raise DomainError("waves.have_place")
+        if not await DrawTables(Wave._meta.db).hold_open(Wave._meta.db, wave.id):
+            raise DomainError("waves.none_open")
         entry = await Entry.create(wave_id=wave.id, person_id=person_id, ticket=new_ticket(wave.number), joined_at=now)
     return wave, entry
 
@@ -179,7 +194,9 @@ async def tell_open(db: BaseDBAsyncClient, wave: Wave, now: datetime, limit: int
     row = await Wave.get(id=wave.id)
     known = Person.filter(id__gt=row.told_to, created_at__lt=row.opens_at)
     ids = [int(number) for (number,) in await known.order_by("id").limit(limit).values_list("id")]
-    if not ids:
+    if not ids:  # whoever has registered since is asked at the end of it anyway
+        latest = await Person.all().order_by("-id").limit(1).values_list("id")
+        await Wave.filter(id=wave.id).update(told_to=latest[0][0] if latest else 0)
         return 0
     placed = {number for (number,) in await Place.filter(person_id__in=ids).values_list("person_id")}
     joined = {number for (number,) in await Entry.filter(wave_id=wave.id, person_id__in=ids).values_list("person_id")}
@@ -188,9 +205,3 @@ async def tell_open(db: BaseDBAsyncClient, wave: Wave, now: datetime, limit: int
     await announce(db, "wave_open", wave.id, people, now, params=params)
     await Wave.filter(id=wave.id).update(told_to=ids[-1])
     return len(ids)
-
-
-async def last_entry(person_id: int) -> tuple[Wave, Entry] | None:
-    """The wave a person joined last, with the entry."""
-    entry = await Entry.filter(person_id=person_id).order_by("-id").prefetch_related("wave").first()
-    return None if entry is None else (entry.wave, entry)

@@ -14,12 +14,21 @@ import json
 import re
 import sys
 import tomllib
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 Rows = dict[str, tuple[str, int, str]]  # ticket -> household, seats it had, stratum
 
 GENERAL = "general"
+# drand's quicknet (https://docs.drand.love): not taken from the files, which are whose draw is checked.
+CHAIN_HASH = "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971"
+PUBLIC_KEY = (
+    "83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3ac6a5776a2d1064510d1fec758c921cc22b0e"
+    "17e63aaf4bcb5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a"
+)
+GENESIS, PERIOD = 1692803367, 3  # seconds
+NOTICE = 24 * 3600  # between the list and its randomness
 HEADS = {
     "entrants": "ticket,household,used,stratum\n",
     "winners": "rank,ticket,seat\n",
@@ -44,6 +53,7 @@ def check(folder: Path, say: Any = print) -> dict[str, Any]:
     if not (folder / "round.json").exists():
         say("--  not drawn yet: round.json is missing")
         return {"rules": rules, "entrants": entrants, "ranks": {}}
+    check_times(rules)
     beacon = read_beacon(json.loads((folder / "round.json").read_text()), rules["randomness"], say)
     seed = hashlib.sha256(commitment + beacon).digest()
     say(f"ok  seed = SHA-256(commitment + randomness): {seed.hex()}")
@@ -53,6 +63,16 @@ def check(folder: Path, say: Any = print) -> dict[str, Any]:
     compare(folder, ranked, entrants, winners)
     say(f"ok  winners.csv and reserve.csv are what these files lead to: {len(winners):,} of {len(ranked):,}")
     return {"rules": rules, "entrants": entrants, "ranked": ranked, "winners": winners, "seed": seed}
+
+
+def check_times(rules: dict[str, Any]) -> None:
+    """Whether the list was frozen a day before anybody could know the randomness."""
+    announced = rules["randomness"]
+    time = datetime.fromisoformat(announced["time"]).timestamp()
+    if time - datetime.fromisoformat(rules["frozen"]).timestamp() < NOTICE - 1:
+        raise WrongError("rules.toml: the list was not frozen a day before its randomness")
+    if announced["source"] == "drand" and time != GENESIS + (announced["round"] - 1) * PERIOD:
+        raise WrongError("rules.toml: the round is not published at the time that is said")
 
 
 def read_entrants(folder: Path, rules: dict[str, Any]) -> tuple[list[str], Rows]:
@@ -82,6 +102,9 @@ def read_beacon(found: dict[str, Any], announced: dict[str, Any], say: Any) -> b
     if found["source"] == "dice":
         if announced["source"] != "dice" and found["time"] < announced["dice_after"]:
             raise WrongError("round.json: dice, but the announced round was not waited for")
+        if announced["source"] != "dice":
+            say(f"--  dice in place of round {announced['round']}, which was announced: see that drand never published")
+            say(f"    it: https://api.drand.sh/{CHAIN_HASH}/public/{announced['round']}")
         throws = found["throws"]
         if not re.fullmatch("[1-6]{50,}", throws) or len(set(found["staff"])) < 2:
             raise WrongError("round.json: fifty throws or more, typed in by two members of staff, were announced")
@@ -95,13 +118,11 @@ def read_beacon(found: dict[str, Any], announced: dict[str, Any], say: Any) -> b
     try:
         import drand_verify  # noqa: PLC0415 - not part of Python; this script works without it
     except ImportError:
-        say(
-            f"--  compare the signature yourself: https://api.drand.sh/{announced['chain_hash']}/public/{found['round']}"
-        )
+        say(f"--  compare the signature yourself: https://api.drand.sh/{CHAIN_HASH}/public/{found['round']}")
         say("    or let this script do it: pip install drand-verify")
     else:
         try:
-            drand_verify.verify_quicknet(found["round"], found["signature"], announced["public_key"])
+            drand_verify.verify_quicknet(found["round"], found["signature"], PUBLIC_KEY)
         except ValueError:
             raise WrongError("round.json: the signature is not drand's") from None
         say(f"ok  the signature is drand's, of round {found['round']}")
@@ -179,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
     except WrongError as error:
         print(f"WRONG  {error}", file=sys.stderr)
         return 1
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
         print(f"the files can't be read: {error!r}", file=sys.stderr)
         return 2
     return 0

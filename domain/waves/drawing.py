@@ -17,7 +17,7 @@ from tortoise.transactions import in_transaction
 from domain.errors import DomainError
 from domain.waves.actions import move, strata_of, wave_numbered
 from domain.waves.draw import Entrants, Seat, cut_offs, joined, parse, ranking, select
-from domain.waves.freeze import LEASE
+from domain.waves.freeze import Clock, keep_claim
 from domain.waves.keys import keyed, seed_of
 from domain.waves.publication import ENTRANTS_HEAD, moment
 from models.draws import DrawTables
@@ -27,6 +27,7 @@ from models.wave import DiceThrow, FrozenBlock, Place, RankBlock, Wave
 TICKETS = 4_096  # a block of the ranking: what a browser fetches to find one ticket
 PLACES = 5_000  # a transaction: 100 ms
 AT_ONCE = 8  # blocks that are looked at side by side
+MOST_THROWS = 400
 THROWS = 50  # of a die: 129 bits
 
 
@@ -49,6 +50,8 @@ async def set_beacon(wave: Wave, beacon: bytes, now: datetime) -> Wave:
         return wave
     if wave.status != WaveStatus.FROZEN or wave.frozen_at is None or wave.draws_at is None:
         raise DomainError("staff.wave_order", wave=wave.number, status=wave.status)
+    if wave.published_at is None:
+        raise DomainError("staff.draw_unpublished", wave=wave.number)
     if now < wave.draws_at:
         raise DomainError("staff.draw_early", wave=wave.number, draws_time=wave.draws_at.isoformat())
     seed = seed_of(bytes(wave.commitment or b""), beacon)
@@ -65,7 +68,7 @@ async def throw_dice(number: int, staff: str, throws: str, now: datetime) -> boo
     """
     wave = await wave_numbered(number)
     digits = "".join(throws.split())
-    if len(digits) < THROWS or set(digits) - set("123456"):
+    if not THROWS <= len(digits) <= MOST_THROWS or set(digits) - set("123456"):
         raise DomainError("staff.dice_throws", least=THROWS)
     if wave.status != WaveStatus.FROZEN or wave.rules is None:
         raise DomainError("staff.wave_order", wave=wave.number, status=wave.status)
@@ -86,7 +89,7 @@ async def draw(
     db: BaseDBAsyncClient,
     wave: Wave,
     by: str,
-    now: datetime,
+    clock: Clock,
     progress: Callable[[int], object],
     executor: Executor | None = None,
 ) -> Drawn:
@@ -97,8 +100,9 @@ async def draw(
     """
     assert wave.seed is not None
     found = await compute(wave, progress, executor)
-    await _write_ranking(wave, found, now)
-    await _write_places(db, wave, found, now)
+    await _write_ranking(wave, found, clock)
+    await _write_places(db, wave, found, clock)
+    now = clock()
     names = [name for name, _ in strata_of(wave)]
     cuts = msgspec.json.encode(dict(zip(names, cut_offs(found.seats, len(names)), strict=True))).decode()
     async with in_transaction():
@@ -152,9 +156,11 @@ async def frozen_blocks(wave_id: int) -> AsyncIterator[bytes]:
         yield bytes(block.rows)
 
 
-async def _write_ranking(wave: Wave, found: Drawn, now: datetime) -> None:
+async def _write_ranking(wave: Wave, found: Drawn, clock: Clock) -> None:
     key = keyed(bytes(wave.seed or b""))
-    await RankBlock.filter(wave_id=wave.id).delete()
+    async with in_transaction():
+        await keep_claim(wave, WaveStatus.FROZEN, clock())
+        await RankBlock.filter(wave_id=wave.id).delete()
     for start in range(0, len(found.order), TICKETS * 16):
         rows = []
         for first in range(start, min(start + TICKETS * 16, len(found.order)), TICKETS):
@@ -168,11 +174,11 @@ async def _write_ranking(wave: Wave, found: Drawn, now: datetime) -> None:
                 )
             )
         async with in_transaction() as db:
+            await keep_claim(wave, WaveStatus.FROZEN, clock())
             await RankBlock.bulk_create(rows, using_db=db)
-            await Wave.filter(id=wave.id).using_db(db).update(lease_until=now + LEASE)
 
 
-async def _write_places(db: BaseDBAsyncClient, wave: Wave, found: Drawn, now: datetime) -> None:
+async def _write_places(db: BaseDBAsyncClient, wave: Wave, found: Drawn, clock: Clock) -> None:
     names, tables = [name for name, _ in strata_of(wave)], DrawTables(db)
     done = await Place.filter(wave_id=wave.id).count()  # of a draw that was broken off: whole chunks, in this order
     for start in range(done, len(found.seats), PLACES):
@@ -181,7 +187,9 @@ async def _write_places(db: BaseDBAsyncClient, wave: Wave, found: Drawn, now: da
             for seat in found.seats[start : start + PLACES]
         ]
         async with in_transaction() as connection:
-            await tables.add_places(connection, wave.id, some, "drawn", now)
+            await keep_claim(wave, WaveStatus.FROZEN, clock())
+            if await tables.add_places(connection, wave.id, some, "drawn", clock()) != len(some):
+                raise DomainError("staff.draw_changed", wave=wave.number)  # an entrant's row is gone
 
 
 async def beacon_facts(wave: Wave) -> Mapping[str, object]:

@@ -29,14 +29,16 @@ from models.draws import DrawTables
 from models.enums import Employment, Layer, LayerState, ListKind, Randomness, WaveStatus
 from models.person import Person
 from models.verification import LayerOutcome, VerificationTask
-from models.wave import Entry, FrozenBlock, Place, Wave
+from models.wave import Entry, FrozenBlock, Place, Wave, WaveEvent
 
+UNDRAWN = [WaveStatus.CLOSED, WaveStatus.FROZEN, WaveStatus.DRAWN]
 CHUNK = 2_000  # entries a transaction
 BLOCK = 10_000  # rows of entrants.csv a stored block
 LEASE = timedelta(minutes=2)
 LIVE_LAYERS = frozenset({Layer.LISTS, Layer.AGE, Layer.EMPLOYMENT, Layer.HOUSEHOLD})  # judged anew at the freeze
 
 Progress = Callable[[int], object]
+Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,12 @@ async def claim(wave: Wave, status: WaveStatus, now: datetime) -> None:
         raise DomainError("staff.wave_busy", wave=wave.number)
 
 
+async def keep_claim(wave: Wave, status: WaveStatus, now: datetime) -> None:
+    """Renew the claim, first of all in a transaction; refused where the wave has moved on without us."""
+    if not await Wave.filter(id=wave.id, status=status).update(lease_until=now + LEASE):
+        raise DomainError("staff.wave_busy", wave=wave.number)
+
+
 async def release(wave: Wave) -> None:
     """Be done with it."""
     await Wave.filter(id=wave.id).update(lease_until=None)
@@ -92,6 +100,9 @@ async def release(wave: Wave) -> None:
 async def start_freeze(number: int, now: datetime) -> Wave:
     """Claim a closed wave for freezing; refused while it can be joined, or with a clock that was moved back."""
     wave = await wave_numbered(number)
+    # Somebody in two lists at once could be selected twice.
+    if await Wave.filter(number__lt=number, status__in=UNDRAWN).exists():
+        raise DomainError("staff.wave_earlier", wave=wave.number)
     await claim(wave, WaveStatus.CLOSED, now)
     last = await Entry.filter(wave_id=wave.id).order_by("-id").first()
     if now < wave.closes_at or (last is not None and now < last.joined_at):
@@ -103,6 +114,7 @@ async def start_freeze(number: int, now: datetime) -> Wave:
 async def screen_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, now: datetime) -> int:
     """Look at the next people who joined; gives how many, 0 when all were looked at. One transaction."""
     async with in_transaction() as connection:
+        await keep_claim(wave, WaveStatus.CLOSED, now)
         entries = await DrawTables(connection).entries(connection, wave.id, wave.screened_to, CHUNK)
         if not entries:
             return 0
@@ -170,7 +182,7 @@ async def standings_of(db: BaseDBAsyncClient, wave: Wave, people: Mapping[int, P
         states[person_id][Layer(layer)] = LayerState(state)
     for (person_id,) in await VerificationTask.filter(person_id__in=ids, due_at__isnull=False).values_list("person_id"):
         states[person_id] = {layer: state for layer, state in states[person_id].items() if state == LayerState.FAILED}
-    had_place = {number for (number,) in await Place.filter(person_id__in=ids).values_list("person_id")}
+    had_place = await _niks_with_place(people)
     served = await seats_had(db, {bytes(person.kk_index) for person in people.values()})
     excluded = await _excluded(db, wave, people)
     return {
@@ -180,10 +192,18 @@ async def standings_of(db: BaseDBAsyncClient, wave: Wave, people: Mapping[int, P
             states=states[number],
             excluded=bytes(person.nik_index) in excluded,
             served=served.get(bytes(person.kk_index), 0),
-            had_place=number in had_place,
+            had_place=bytes(person.nik_index) in had_place,
         )
         for number, person in people.items()
     }
+
+
+async def _niks_with_place(people: Mapping[int, Person]) -> set[bytes]:
+    """Those of these people's NIKs that have had a place, by whatever registration."""
+    rows = await Person.filter(nik_index__in=list(_niks(people))).values_list("id", "nik_index")
+    niks = {int(number): bytes(nik) for number, nik in rows}
+    placed = await Place.filter(person_id__in=list(niks)).values_list("person_id")
+    return {niks[number] for (number,) in placed}
 
 
 async def seats_had(db: BaseDBAsyncClient, cards: set[bytes]) -> dict[bytes, int]:
@@ -229,18 +249,23 @@ async def _entered(wave: Wave, people: Mapping[int, Person]) -> set[bytes]:
 
 
 async def freeze(
-    db: BaseDBAsyncClient, wave: Wave, programme: Programme, by: str, now: datetime, progress: Progress
+    db: BaseDBAsyncClient, wave: Wave, programme: Programme, by: str, clock: Clock, progress: Progress
 ) -> Wave:
     """Commit to the list: its rows are stored as they will be published, and nothing in it can be changed after."""
-    lines = await _lines(db, wave, progress)
+    if await Entry.filter(wave_id=wave.id, reason__isnull=True).exists():
+        raise DomainError("staff.wave_busy", wave=wave.number)  # somebody joined in the last moment: look again
+    lines = await _lines(db, wave, clock, progress)
     digest = hashlib.sha256(ENTRANTS_HEAD.encode())
-    await FrozenBlock.filter(wave_id=wave.id).delete()
+    async with in_transaction():
+        await keep_claim(wave, WaveStatus.CLOSED, clock())
+        await FrozenBlock.filter(wave_id=wave.id).delete()
     for number, start in enumerate(range(0, len(lines), BLOCK)):
         block = "".join(lines[start : start + BLOCK]).encode()
         digest.update(block)
         async with in_transaction():
+            await keep_claim(wave, WaveStatus.CLOSED, clock())
             await FrozenBlock.create(wave_id=wave.id, number=number, rows=block)
-            await Wave.filter(id=wave.id).update(lease_until=now + LEASE)
+    now = clock()
     draws_at = now + timedelta(hours=programme.waves.notice_hours)
     drand = wave.randomness == Randomness.DRAND
     wave.round = round_at(draws_at) if drand else None
@@ -266,13 +291,25 @@ async def freeze(
     return wave
 
 
-async def _lines(db: BaseDBAsyncClient, wave: Wave, progress: Progress) -> list[str]:
+async def take_back(wave: Wave, by: str, now: datetime) -> None:
+    """Undo a freeze that was never published, and of which nobody could know: it is frozen anew with a later round."""
+    async with in_transaction():
+        unknown = Wave.filter(id=wave.id, status=WaveStatus.FROZEN, published_at__isnull=True, seed__isnull=True)
+        if not await unknown.update(status=WaveStatus.CLOSED):
+            raise DomainError("staff.wave_busy", wave=wave.number)
+        await WaveEvent.create(
+            wave_id=wave.id, status=WaveStatus.CLOSED, by=by, reason="frozen but not published in time", at=now
+        )
+
+
+async def _lines(db: BaseDBAsyncClient, wave: Wave, clock: Clock, progress: Progress) -> list[str]:
     """Rows of entrants.csv in the order of the tickets. Sorted here: databases sort letters by their own rules."""
     lines: list[str] = []
     tables, last = DrawTables(db), 0
     while rows := await tables.entries(db, wave.id, last, BLOCK, only_in=True):
         last = rows[-1].id
         lines += [row(each.ticket, each.household, each.used, each.stratum) for each in rows]
+        await keep_claim(wave, WaveStatus.CLOSED, clock())
         progress(len(rows))
     return sorted(lines)
 

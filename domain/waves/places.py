@@ -37,12 +37,11 @@ REASON_LABELS = {
 
 async def start_announcing(wave: Wave, programme: Programme, now: datetime) -> Wave:
     """Fix the day from which the clocks of the selected run."""
-    if wave.announced_at is None:
-        await Wave.filter(id=wave.id, announced_at__isnull=True).update(announced_at=now)
-        wave = await Wave.get(id=wave.id)
-        assert wave.announced_at is not None
-        due = deadline(wave.announced_at, programme.waves.accept_days)
-        await Place.filter(wave_id=wave.id, due_at__isnull=True).update(due_at=due)
+    await Wave.filter(id=wave.id, announced_at__isnull=True).update(announced_at=now)
+    wave = await Wave.get(id=wave.id)
+    assert wave.announced_at is not None
+    due = deadline(wave.announced_at, programme.waves.accept_days)
+    await Place.filter(wave_id=wave.id, due_at__isnull=True).update(due_at=due)
     return wave
 
 

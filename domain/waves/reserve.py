@@ -1,7 +1,7 @@
 """The reserve list: a free seat goes to the next of its stratum, then to the next of all, without a new draw."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from domain.clock import WIB
 from domain.notices.actions import announce
 from domain.programme import GENERAL, Programme
 from domain.waves.actions import strata_of
-from domain.waves.freeze import layers_of, reason_out, standings_of
+from domain.waves.freeze import UNDRAWN, layers_of, reason_out, standings_of
 from domain.waves.keys import keyed
 from domain.waves.rules import LIVE, deadline, last_day, ticket_length
 from models.draws import DrawTables
@@ -119,13 +119,26 @@ class _Line:
         """Those who would be in the draw today, with their family card and the seats it has: looked at anew."""
         people = {person.id: person for person in await Person.filter(id__in=[entry.person_id for entry in entries])}
         standings = await standings_of(self.db, self.wave, people)
+        running = await self._in_another_draw(people)
         today = self.now.astimezone(WIB).date()
         eligibility, layers = self.programme.eligibility_on(today), layers_of(self.wave, self.programme)
         return {
             entry.id: (bytes(people[entry.person_id].kk_index), standings[entry.person_id].served)
             for entry in entries
-            if not reason_out(standings[entry.person_id], eligibility, layers, self.wave.household_cap, today)
+            if bytes(people[entry.person_id].kk_index) not in running
+            and not reason_out(standings[entry.person_id], eligibility, layers, self.wave.household_cap, today)
         }
+
+    async def _in_another_draw(self, people: Mapping[int, Person]) -> set[bytes]:
+        """Family cards with somebody in a later list that waits for its draw: a place here could be one too many."""
+        cards = [person.kk_index for person in people.values()]
+        rows = await Person.filter(kk_index__in=cards).values_list("id", "kk_index")
+        card_of = {int(number): bytes(card) for number, card in rows}
+        waves = [wave.id for wave in await Wave.filter(number__gt=self.wave.number, status__in=UNDRAWN).only("id")]
+        if not waves:
+            return set()
+        entered = await Entry.filter(person_id__in=list(card_of), wave_id__in=waves).values_list("person_id")
+        return {card_of[number] for (number,) in entered}
 
     async def _of_stratum(self, name: str) -> AsyncIterator[Sequence[tuple[int, Entry]]]:
         """Everybody of a stratum who has had no place, in portions; ranks are found when they are needed."""

@@ -6,10 +6,9 @@ import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain.programme import GENERAL
-from domain.waves.actions import last_entry
 from domain.waves.keys import keyed
 from domain.waves.reserve import rank_of
-from models.enums import WaveStatus
+from domain.waves.rules import LIVE
 from models.wave import Entry, Place, Wave
 
 
@@ -36,15 +35,17 @@ class Standing:
     @property
     def public(self) -> bool:
         """Whether the result may be told."""
-        return self.wave.status in {WaveStatus.ANNOUNCED, WaveStatus.ENDED}
+        return self.wave.announced_at is not None
 
 
 async def standing_of(db: BaseDBAsyncClient, person_id: int) -> Standing | None:
-    """How somebody stands; None where they have joined no wave."""
-    found = await last_entry(person_id)
-    if found is None:
+    """How somebody stands: in the wave that gave them a place, else in the one they joined last; None in none."""
+    held = await Place.filter(person_id=person_id, status__in=list(LIVE)).order_by("-id").first()
+    entries = Entry.filter(person_id=person_id).prefetch_related("wave").order_by("-id")
+    entry = await (entries.filter(ticket=held.ticket) if held else entries).first()
+    if entry is None:
         return None
-    wave, entry = found
+    wave: Wave = entry.wave
     standing = Standing(wave, entry)
     if not standing.public:
         return standing

@@ -17,6 +17,10 @@ LEFT_OUT = {
     "carried": "draw.out_waiting",
     "had_place": "draw.out_had_place",
     "same_nik": "draw.out_same_nik",
+    "household": "draw.out_household",
+    "lists": "draw.out_lists",
+    "age": "draw.out_age",
+    "employment": "draw.out_employment",
 }
 
 

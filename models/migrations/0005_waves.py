@@ -188,6 +188,11 @@ class Migration(migrations.Migration):
         ),
         ops.AddField(
             model_name='Wave',
+            name='published_at',
+            field=fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
+        ),
+        ops.AddField(
+            model_name='Wave',
             name='randomness',
             field=fields.CharField(default='drand', db_default='drand', max_length=8),
         ),

@@ -171,6 +171,28 @@ async def test_a_changed_file_is_noticed_by_the_script(office: Office, capsys: p
     assert check_draw.main([str(office.folder)]) == 2
 
 
+async def test_the_script_believes_neither_another_key_nor_a_list_frozen_too_late(office: Office) -> None:
+    await office.drawn(people(6), quota=2)
+    for truth, lie, word in (
+        ('frozen = "2023-09-14', 'frozen = "2023-09-15', "a day before"),
+        ("round = 657413", "round = 657412", "published at the time"),
+    ):
+        lied = office.folder / "lied"
+        shutil.copytree(office.folder / "1", lied)
+        rules = (lied / "rules.toml").read_text()
+        assert truth in rules
+        (lied / "rules.toml").write_text(rules.replace(truth, lie))
+        (lied / "commitment.txt").write_text(hashlib.sha256((lied / "rules.toml").read_bytes()).hexdigest())
+        with pytest.raises(check_draw.WrongError, match=word):
+            check_draw.check(lied, lambda _: None)
+        shutil.rmtree(lied)
+    for name, content in (("commitment.txt", ""), ("round.json", "[]"), ("rules.toml", "=")):
+        shutil.copytree(office.folder / "1", lied)
+        (lied / name).write_text(content)
+        assert check_draw.main([str(lied)]) in {1, 2}
+        shutil.rmtree(lied)
+
+
 @needs_postgres
 async def test_the_same_people_give_the_same_files_on_both_databases(
     migrated_file: Path, migrated_database: str, tmp_path: Path
@@ -415,16 +437,46 @@ async def test_a_draw_that_was_broken_off_comes_to_the_same(
         for found in [await drawing.compute(wave, int)]
         for seat in found.seats
     ]
-    await drawing._write_ranking(wave, found := await drawing.compute(wave, int), office.clock())
+    await drawing._write_ranking(wave, found := await drawing.compute(wave, int), office.clock)
     if written:  # then the process died
         await drawing._write_places(
-            office.db, wave, drawing.Drawn(found.entrants, found.order, found.seats[:written]), NOON
+            office.db, wave, drawing.Drawn(found.entrants, found.order, found.seats[:written]), office.clock
         )
     office.clock.forward(minutes=3)  # the claim of whoever died is over
     await office.draws.run(1, "ani")
     assert sorted([(place.rank, place.ticket) for place in await Place.all()]) == expected
     assert await RankBlock.all().count() == 1
     assert await PlaceEvent.all().count() == 6
+
+
+async def test_a_list_that_was_not_published_in_time_is_frozen_anew_with_a_later_round(office: Office) -> None:
+    wave = await office.wave(2)
+    await join(office.db, wave, people(4), NOON)
+    await close_now(1, "ani", NOON)
+    office.folder.write_text("no folder")  # nothing can be published there
+    with pytest.raises(NotADirectoryError):
+        await office.freeze()
+    assert (await wave_numbered(1)).status == WaveStatus.FROZEN
+    office.clock.forward(hours=25)
+    with pytest.raises(DomainError, match="draw_unpublished"):
+        await office.draws.run(1, "ani")
+    office.folder.unlink()
+    first = (await wave_numbered(1)).round
+    again = await office.draws.freeze(1, "ani")
+    assert (again.round or 0) > (first or 0)
+    assert again.published_at == office.clock()
+    with pytest.raises(DomainError, match="wave_order"):
+        await office.draws.freeze(1, "ani")  # it is known now, and stays
+
+
+async def test_a_crash_before_the_deadlines_were_written_loses_none(office: Office) -> None:
+    wave = await office.frozen(people(4), quota=2)
+    office.clock.forward(hours=25)
+    await drawing.set_beacon(wave, SIGNATURE, office.clock())
+    await drawing.draw(office.db, await wave_numbered(1), "ani", office.clock, int)
+    await Wave.all().update(announced_at=office.clock())  # then the process died
+    await office.draws.run(1, "ani")
+    assert not await Place.filter(due_at__isnull=True).exists()
 
 
 # --- places
@@ -524,6 +576,53 @@ async def test_who_has_found_something_wrong_since_is_passed_over(office: Office
     office.clock.forward(days=40)
     await office.sweep()
     assert {place.rank for place in await Place.filter(reserve=True)} == {waiting[1][0], waiting[2][0]}
+
+
+async def test_nobody_gets_a_place_while_a_later_list_with_them_waits_for_its_draw(office: Office) -> None:
+    await office.drawn(people(3), quota=1)
+    office.clock.forward(days=1)
+    plan = Plan(office.clock(), office.clock() + timedelta(days=5), quota=1, randomness=Randomness.DICE)
+    second = await plan_wave(plan, office.programme, "ani", office.clock())
+    await office.sweep()
+    losers = await Entry.exclude(ticket=(await Place.get()).ticket)
+    for at, entry in enumerate(losers):
+        await Entry.create(
+            wave_id=second.id, person_id=entry.person_id, ticket=ticket_of(2, at), joined_at=office.clock()
+        )
+    await close_now(2, "ani", office.clock())
+    await office.draws.freeze(2, "ani")
+    await Place.all().update(due_at=office.clock())
+    office.clock.forward(hours=1)
+    await office.sweep()
+    assert await office.by_status() == {"lapsed": 1}  # both others are in the second wave's list
+    office.clock.forward(hours=25)
+    for staff in ("ani", "budi"):
+        await office.draws.dice(2, staff, DICE)
+    await office.draws.run(2, "ani")
+    await office.sweep()
+    assert await office.by_status() == {"lapsed": 1, "selected": 2}
+    assert len({place.person_id for place in await Place.all()}) == 3
+
+
+async def test_a_wave_is_not_frozen_before_an_earlier_one_is_drawn(office: Office) -> None:
+    await office.frozen(people(3), quota=1)
+    plan = Plan(office.clock(), office.clock() + timedelta(days=5), quota=1, randomness=Randomness.DICE)
+    await open_now((await plan_wave(plan, office.programme, "ani", office.clock())).number, "ani", office.clock())
+    await close_now(2, "ani", office.clock())
+    with pytest.raises(DomainError, match="wave_earlier"):
+        await office.draws.freeze(2, "ani")
+
+
+async def test_who_has_a_place_is_shown_it_and_joins_no_other_wave(office: Office) -> None:
+    await office.drawn(people(2), quota=1)
+    await plan_wave(Plan(office.clock(), office.clock() + timedelta(days=5), quota=1), office.programme, "ani", NOON)
+    await office.sweep()
+    number = int((await Place.get()).ticket[3:7])
+    async with chatting(office, number) as person:
+        await person.say("status")
+        assert "Anda terpilih! Pilih pelatihan pertama paling lambat" in person.text
+        assert await person.press("join") == ["waves.have_place"]
+    assert await Entry.filter(wave__number=2).count() == 0
 
 
 async def test_who_still_waited_carries_over_to_the_next_wave_by_themselves(office: Office) -> None:
