@@ -97,7 +97,9 @@ def _proof(standing: Standing, url: str) -> Say:
     if standing.rank is None:
         return Say("draw.left_out", {**about, "reason_label": _left_out(standing)})
     place = standing.place
-    if place is not None:
+    if place is not None and place.status == PlaceStatus.LAPSED:
+        outcome = "draw.lapsed"
+    elif place is not None:
         outcome = "draw.from_reserve" if place.reserve else "draw.selected"
     else:
         below = standing.rank.rank > standing.rank.cut_off
