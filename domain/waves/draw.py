@@ -33,6 +33,24 @@ class Entrants:
     def __len__(self) -> int:
         return len(self.keys)
 
+    @classmethod
+    def room_for(cls, count: int, width: int) -> "Entrants":
+        """Columns of so many rows, to be filled by ``put``: the whole list stands in memory once."""
+        return cls(
+            np.zeros((count, width), np.uint8),
+            np.zeros(count, np.uint64),
+            np.zeros(count, np.uint64),
+            np.zeros(count, np.uint8),
+            np.zeros(count, np.uint8),
+        )
+
+    def put(self, at: int, part: "Entrants") -> int:
+        """Fill in the next rows; gives where the following ones begin. Raises ValueError where they do not fit."""
+        end = at + len(part)
+        self.tickets[at:end], self.keys[at:end] = part.tickets, part.keys
+        self.households[at:end], self.used[at:end], self.strata[at:end] = part.households, part.used, part.strata
+        return end
+
     def ticket(self, at: int) -> str:
         """The ticket of one row."""
         return str(self.tickets[at].tobytes(), "ascii")
@@ -82,17 +100,6 @@ def _strata(data: Bytes, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int
     if (found == len(names)).any():
         raise ValueError("a row of entrants names an unknown stratum")
     return found
-
-
-def joined(parts: Sequence[Entrants]) -> Entrants:
-    """Parts of the list, in their order, as one."""
-    return Entrants(
-        np.concatenate([part.tickets for part in parts]),
-        np.concatenate([part.keys for part in parts]),
-        np.concatenate([part.households for part in parts]),
-        np.concatenate([part.used for part in parts]),
-        np.concatenate([part.strata for part in parts]),
-    )
 
 
 def ranking(entrants: Entrants, seed: bytes) -> npt.NDArray[np.int64]:

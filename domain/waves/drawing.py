@@ -16,10 +16,11 @@ from tortoise.transactions import in_transaction
 
 from domain.errors import DomainError
 from domain.waves.actions import move, strata_of, wave_numbered
-from domain.waves.draw import Entrants, Seat, cut_offs, joined, parse, ranking, select
+from domain.waves.draw import Entrants, Seat, cut_offs, parse, ranking, select
 from domain.waves.freeze import Clock, keep_claim
 from domain.waves.keys import keyed, seed_of
 from domain.waves.publication import ENTRANTS_HEAD, moment
+from domain.waves.rules import ticket_length
 from models.draws import DrawTables
 from models.enums import Randomness, WaveStatus
 from models.wave import DiceThrow, FrozenBlock, Place, RankBlock, Wave
@@ -117,34 +118,29 @@ async def compute(wave: Wave, progress: Callable[[int], object], executor: Execu
     seed, names = bytes(wave.seed or b""), [name for name, _ in strata_of(wave)]
     rules, loop = (wave.rules or "").encode(), asyncio.get_running_loop()
     digest = hashlib.sha256(ENTRANTS_HEAD.encode())
-    parts: list[Entrants] = []
+    entrants, filled = Entrants.room_for(wave.entrants or 0, ticket_length(wave.number)), 0
     jobs: deque[asyncio.Future[Entrants]] = deque()
-    async for block in frozen_blocks(wave.id):
-        digest.update(block)
-        jobs.append(loop.run_in_executor(executor, parse, block, names, seed))
-        if len(jobs) == AT_ONCE:
-            parts.append(await jobs.popleft())
-            progress(len(parts[-1]))
-    parts += [await job for job in jobs]
+    try:
+        async for block in frozen_blocks(wave.id):
+            digest.update(block)
+            jobs.append(loop.run_in_executor(executor, parse, block, names, seed))
+            if len(jobs) == AT_ONCE:
+                filled = entrants.put(before := filled, await jobs.popleft())
+                progress(filled - before)
+        for job in jobs:
+            filled = entrants.put(filled, await job)
+    except ValueError:
+        raise DomainError("staff.draw_changed", wave=wave.number) from None
     committed = tomllib.loads(rules.decode())["entrants_sha256"]
-    if digest.hexdigest() != committed or hashlib.sha256(rules).digest() != bytes(wave.commitment or b""):
+    fits = digest.hexdigest() == committed and hashlib.sha256(rules).digest() == bytes(wave.commitment or b"")
+    if not fits or filled != wave.entrants:
         raise DomainError("staff.draw_changed", wave=wave.number)
-    if not parts:
-        return Drawn(parse_nothing(), [], [])
-    entrants = joined(parts)
-    del parts
     order = ranking(entrants, seed)
     seats = select(
         entrants.strata, entrants.households, entrants.used, order, [number for _, number in strata_of(wave)],
         wave.household_cap,
     )  # fmt: skip
     return Drawn(entrants, order, seats)  # type: ignore[arg-type]
-
-
-def parse_nothing() -> Entrants:
-    """The columns of an empty list."""
-    one = parse(f"G0,{'0' * 16},0,x\n".encode(), ["x"], b"")
-    return Entrants(one.tickets[:0], one.keys[:0], one.households[:0], one.used[:0], one.strata[:0])
 
 
 async def frozen_blocks(wave_id: int) -> AsyncIterator[bytes]:

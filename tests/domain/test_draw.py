@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.waves import check_draw
-from domain.waves.draw import Entrants, Seat, cut_offs, joined, parse, ranking, select
+from domain.waves.draw import Entrants, Seat, cut_offs, parse, ranking, select
 from domain.waves.keys import keyed, row, seed_of
 
 STRATA = ["priority", "aid", "general"]
@@ -118,7 +118,11 @@ def test_blocks_put_together_are_the_list() -> None:
     seed, case = b"s" * 32, Case([(n % 3, n % 2, n % 3) for n in range(9)], [1, 1, 1], 2)
     whole = parse(block_of(case), STRATA, seed)
     lines = block_of(case).splitlines(keepends=True)
-    parts = joined([parse(b"".join(lines[:4]), STRATA, seed), parse(b"".join(lines[4:]), STRATA, seed)])
+    parts = Entrants.room_for(9, len(ticket(0)))
+    at = parts.put(0, parse(b"".join(lines[:4]), STRATA, seed))
+    assert parts.put(at, parse(b"".join(lines[4:]), STRATA, seed)) == 9
+    with pytest.raises(ValueError, match="broadcast"):
+        parts.put(7, parse(b"".join(lines[4:]), STRATA, seed))
     for name in ("tickets", "keys", "households", "used", "strata"):
         assert getattr(parts, name).tolist() == getattr(whole, name).tolist()
     assert [whole.ticket(at) for at in (0, 8)] == [ticket(0), ticket(8)]
