@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from models.enums import PlaceStatus
+from models.enums import PlaceStatus, WaveStatus
 from models.turns import TurnTables
 
 _ONLY_IN = " AND reason = ''"
@@ -67,13 +67,21 @@ class DrawTables(TurnTables):
                 "json_extract(value, '$[2]') AS seat FROM json_each(?6)) AS t"
             )
             values = [msgspec.json.encode(rows).decode()]
-        new = await db.execute_query_dict(
+        insert = (
             "INSERT INTO place (wave_id, person_id, ticket, rank, seat, reserve, status, selected_at, due_at) "  # noqa: S608
             f"SELECT {mark}1, e.person_id, t.ticket, t.rank, t.seat, {mark}2, {mark}3, {mark}4, {mark}5 "
             f"FROM {given} JOIN entry e ON e.ticket = t.ticket WHERE true "
-            "ON CONFLICT (ticket) DO NOTHING RETURNING id",
-            [wave_id, reason == "reserve", selected, self.moment(now), due_at and self.moment(due_at), *values],
+            "ON CONFLICT (ticket) DO NOTHING RETURNING id"
         )
+        params = [wave_id, reason == "reserve", selected, self.moment(now), due_at and self.moment(due_at), *values]
+        if self._postgres:  # both tables in one statement: half the time
+            [row] = await db.execute_query_dict(
+                f"WITH new AS ({insert}), said AS (INSERT INTO place_event (place_id, status, reason, at) "  # noqa: S608
+                "SELECT id, $3, $9, $4 FROM new RETURNING 1) SELECT count(*) AS new FROM said",
+                [*params, reason],
+            )
+            return int(row["new"])
+        new = await db.execute_query_dict(insert, params)
         await self.add_events(db, [row["id"] for row in new], PlaceStatus.SELECTED, reason, now)
         return len(new)
 
@@ -113,12 +121,12 @@ class DrawTables(TurnTables):
     def _ids(self, numbers: Sequence[int]) -> object:
         return list(numbers) if self._postgres else msgspec.json.encode(list(numbers)).decode()
 
-    async def hold_open(self, db: BaseDBAsyncClient, wave_id: int) -> bool:
-        """Whether a wave is open, and stays so until this transaction ends: nobody joins while it closes."""
+    async def hold(self, db: BaseDBAsyncClient, wave_id: int, status: WaveStatus) -> bool:
+        """Whether a wave has this status, and keeps it until this transaction ends; several may hold it at once."""
         lock = " FOR SHARE" if self._postgres else ""  # SQLite has one writer
         rows = await db.execute_query_dict(
-            f"SELECT 1 AS one FROM wave WHERE id = {self._mark}1 AND status = 'open'{lock}",  # noqa: S608
-            [wave_id],
+            f"SELECT 1 AS one FROM wave WHERE id = {self._mark}1 AND status = {self._mark}2{lock}",  # noqa: S608
+            [wave_id, status.value],
         )
         return bool(rows)
 

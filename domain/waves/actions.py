@@ -164,7 +164,7 @@ async def join(person_id: int, now: datetime) -> tuple[Wave, Entry]:
     if entry is None:
         if await Place.filter(person_id=person_id).exists():
             raise DomainError("waves.have_place")
-        if not await DrawTables(Wave._meta.db).hold_open(Wave._meta.db, wave.id):
+        if not await DrawTables(Wave._meta.db).hold(Wave._meta.db, wave.id, WaveStatus.OPEN):
             raise DomainError("waves.none_open")
         entry = await Entry.create(wave_id=wave.id, person_id=person_id, ticket=new_ticket(wave.number), joined_at=now)
     return wave, entry

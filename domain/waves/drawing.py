@@ -26,7 +26,7 @@ from models.enums import Randomness, WaveStatus
 from models.wave import DiceThrow, FrozenBlock, Place, RankBlock, Wave
 
 TICKETS = 4_096  # a block of the ranking: what a browser fetches to find one ticket
-PLACES = 5_000  # a transaction: 100 ms
+PLACES = 2_500  # a transaction: 100 ms
 AT_ONCE = 8  # blocks that are looked at side by side
 MOST_THROWS = 400
 THROWS = 50  # of a die: 129 bits
@@ -175,17 +175,24 @@ async def _write_ranking(wave: Wave, found: Drawn, clock: Clock) -> None:
 
 
 async def _write_places(db: BaseDBAsyncClient, wave: Wave, found: Drawn, clock: Clock) -> None:
-    names, tables = [name for name, _ in strata_of(wave)], DrawTables(db)
-    done = await Place.filter(wave_id=wave.id).count()  # of a draw that was broken off: whole chunks, in this order
-    for start in range(done, len(found.seats), PLACES):
-        some = [
-            (found.entrants.ticket(seat.row), seat.rank, names[seat.stratum])
-            for seat in found.seats[start : start + PLACES]
-        ]
-        async with in_transaction() as connection:
-            await keep_claim(wave, WaveStatus.FROZEN, clock())
-            if await tables.add_places(connection, wave.id, some, "drawn", clock()) != len(some):
-                raise DomainError("staff.draw_changed", wave=wave.number)  # an entrant's row is gone
+    names = [name for name, _ in strata_of(wave)]
+    starts = range(0, len(found.seats), PLACES)
+    for pair in zip(starts[::2], (*starts[1::2], None), strict=False):  # PostgreSQL has more than one core
+        await keep_claim(wave, WaveStatus.FROZEN, clock())
+        some = [found.seats[start : start + PLACES] for start in pair if start is not None]
+        rows = [[(found.entrants.ticket(seat.row), seat.rank, names[seat.stratum]) for seat in part] for part in some]
+        await asyncio.gather(*(_write_some(db, wave, part, clock()) for part in rows))
+
+
+async def _write_some(db: BaseDBAsyncClient, wave: Wave, rows: Sequence[tuple[str, int, str]], now: datetime) -> None:
+    tables = DrawTables(db)
+    async with in_transaction() as connection:
+        if not await tables.hold(connection, wave.id, WaveStatus.FROZEN):
+            raise DomainError("staff.wave_busy", wave=wave.number)
+        if await Place.filter(ticket=rows[0][0]).exists():
+            return  # of a draw that was broken off: a portion is there as a whole
+        if await tables.add_places(connection, wave.id, rows, "drawn", now) != len(rows):
+            raise DomainError("staff.draw_changed", wave=wave.number)  # an entrant's row is gone
 
 
 async def beacon_facts(wave: Wave) -> Mapping[str, object]:
