@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 SECONDS = 8.0
 TRIES = 3
+SIGNATURE_BYTES = 48
 
 
 class Drand:
@@ -43,6 +44,8 @@ class Drand:
                         found: dict[str, Any] = await answer.json(content_type=None)
                     if number is not None and found["round"] != number:
                         raise ValueError("a round that was not asked for")
+                    if len(bytes.fromhex(found["signature"])) != SIGNATURE_BYTES:  # the library panics at it
+                        raise ValueError("a signature that is none")
                     drand_verify.verify_quicknet(int(found["round"]), str(found["signature"]), self._public_key)
                 except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, OverflowError) as error:
                     # A mirror that answers with a forged or another chain's round is as good as one that is down.

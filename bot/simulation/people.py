@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -50,6 +51,11 @@ class Character:
     def chat(self) -> str:
         """Their chat at the platform."""
         return str(1_000_000 + self.number)
+
+    @property
+    def mail(self) -> str:
+        """Their e-mail address, which most do not give."""
+        return f"orang{self.number}@contoh.id"
 
     @property
     def phone(self) -> str:
@@ -243,7 +249,11 @@ def answer(person: Character, step: str, tries: int, screen: Rendered) -> dict[s
         "registration.employment": i18n.text("id", f"employment.{person.work}"),
         "registration.interest": "1",
         "registration.summary": "ya",
+        "registration.email": person.mail,
+        "registration.email_code": "".join(re.findall(r"\b\d{6}\b", screen.text)),
     }
+    if step == "home.menu":
+        return {"choice": "email"}
     if step == "registration.phone":
         return {"contact": contact(person)}
     if step == "registration.turned":

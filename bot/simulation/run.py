@@ -108,7 +108,10 @@ class Simulation:
             going = []
             for person in active:
                 step = steps[person.number]
-                if step == "home.menu":
+                if step == "home.menu" and person.gives_mail and person.number not in self._registered:
+                    self._registered.add(person.number)
+                    going.append(person)
+                elif step == "home.menu":
                     self._registered.add(person.number)
                 elif person.stops_at == round_ or tries[person.number, step] >= MOST_TRIES:
                     self.gave_up_at[step] += 1
@@ -131,7 +134,9 @@ class Simulation:
         return step or ""
 
     async def _answer(self, person: Character, step: str, tries: int) -> None:
-        await self.send(person, **people.answer(person, step, tries, self.phones.screens[person.chat]))
+        screens = self.phones.screens
+        screen = screens[person.mail if step == "registration.email_code" else person.chat]
+        await self.send(person, **people.answer(person, step, tries, screen))
 
     async def _side_by_side(self, messages: Iterable[Any]) -> None:
         waiting = list(messages)
@@ -349,7 +354,7 @@ async def town(terms: Terms, url: str, folder: Path) -> AsyncIterator[Simulation
         if await Person.exists() or await Wave.exists():
             raise ValueError("a simulation needs an empty database")
         settings = Settings(_env_file=None, database_url=url, draws_dir=folder, telegram_pace=UNPACED, sms_pace=UNPACED)
-        app = App(settings, db, programme, {Channel.TELEGRAM: phones, Channel.SMS: phones}, clock)
+        app = App(settings, db, programme, {Channel.TELEGRAM: phones, Channel.SMS: phones, Channel.MAIL: phones}, clock)
         remotes = {Channel.TELEGRAM: Remote(people.fetch)}
         faces, cards = people.SyntheticFaces(), people.SyntheticCards(known)
         app.photos = Photos(faces, cards, people.MemoryMedia(), programme, clock, remotes, app.receive)

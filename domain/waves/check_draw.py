@@ -113,8 +113,8 @@ def read_beacon(found: dict[str, Any], announced: dict[str, Any], say: Any) -> b
     if announced["source"] != "drand" or found["round"] != announced["round"]:
         raise WrongError("round.json is not the round that was announced")
     signature = bytes.fromhex(found["signature"])
-    if hashlib.sha256(signature).hexdigest() != found["randomness"]:
-        raise WrongError("round.json: the randomness is not the SHA-256 of the signature")
+    if len(signature) != 48 or hashlib.sha256(signature).hexdigest() != found["randomness"]:
+        raise WrongError("round.json: the randomness is not the SHA-256 of a signature")
     try:
         import drand_verify  # noqa: PLC0415 - not part of Python; this script works without it
     except ImportError:
