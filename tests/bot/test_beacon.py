@@ -1,10 +1,11 @@
 """Fetching a round of drand over HTTP: mirrors that are down, lie or are slow, and one that is right."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import stamina
 from aiohttp import web
 
 import bot.gateways.beacon
@@ -53,8 +54,11 @@ async def mirror(answer: Answer) -> AsyncIterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(bot.gateways.beacon, "SECONDS", 1.0)
+    stamina.set_testing(True, attempts=2)  # tried again, without the pauses between
+    yield
+    stamina.set_testing(False)
 
 
 @pytest.mark.parametrize("lie", LIES)
