@@ -8,7 +8,7 @@ import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from models.enums import PlaceStatus, WaveStatus
-from models.turns import TurnTables
+from models.turns import TurnTables, when
 
 _ONLY_IN = " AND reason = ''"
 
@@ -90,11 +90,10 @@ class DrawTables(TurnTables):
     ) -> None:
         """What has become of these places, and why."""
         mark = self._mark
-        ids = "SELECT unnest($4::bigint[])" if self._postgres else "SELECT value FROM json_each(?4)"
         await db.execute_query(
             f"INSERT INTO place_event (place_id, status, reason, at) SELECT id, {mark}1, {mark}2, {mark}3 "  # noqa: S608
-            f"FROM place WHERE id IN ({ids})",
-            [status.value, reason, self.moment(now), self._ids(places)],
+            f"FROM place WHERE id IN ({self._list(4, 'bigint')})",
+            [status.value, reason, self.moment(now), self._values(places)],
         )
 
     async def move_places(
@@ -107,19 +106,15 @@ class DrawTables(TurnTables):
         now: datetime,
     ) -> list[int]:
         """Move those of these places that are ``before``, each with its event; gives which were moved."""
-        allowed = ", ".join(f"'{each.value}'" for each in before)
-        ids = "SELECT unnest($2::bigint[])" if self._postgres else "SELECT value FROM json_each(?2)"
+        allowed, ids = ", ".join(f"'{each.value}'" for each in before), self._list(2, "bigint")
         rows = await db.execute_query_dict(
             f"UPDATE place SET status = {self._mark}1 WHERE id IN ({ids}) AND status IN ({allowed}) RETURNING id",  # noqa: S608
-            [status.value, self._ids(places)],
+            [status.value, self._values(places)],
         )
         moved = sorted(row["id"] for row in rows)
         if moved:
             await self.add_events(db, moved, status, reason, now)
         return moved
-
-    def _ids(self, numbers: Sequence[int]) -> object:
-        return list(numbers) if self._postgres else msgspec.json.encode(list(numbers)).decode()
 
     async def hold(self, db: BaseDBAsyncClient, wave_id: int, status: WaveStatus) -> bool:
         """Whether a wave has this status, and keeps it until this transaction ends; several may hold it at once."""
@@ -154,7 +149,7 @@ class DrawTables(TurnTables):
             f"AND n.subject_id = p.wave_id AND n.kind IN ({names}) AND n.told_at IS NOT NULL ORDER BY p.id",
             [wave_id, after, limit],
         )
-        return [(row["id"], _when(row["told_at"])) for row in rows if row["told_at"]], rows[-1]["id"] if rows else 0
+        return [(row["id"], when(row["told_at"])) for row in rows if row["told_at"]], rows[-1]["id"] if rows else 0
 
     async def waiting(self, db: BaseDBAsyncClient, before: int, limit: int) -> list[tuple[int, int, bool]]:
         """People whose layers still waited at the freeze of a wave with a number below ``before``: entry, person, and
@@ -168,7 +163,3 @@ class DrawTables(TurnTables):
             [before, limit],
         )
         return [(row["id"], row["person_id"], bool(row["joined"])) for row in rows]
-
-
-def _when(value: datetime | str) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)

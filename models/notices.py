@@ -10,7 +10,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from models import crypto
 from models.enums import NoticeStatus
-from models.turns import ADDRESS_CONTEXT, TurnTables
+from models.turns import ADDRESS_CONTEXT, TurnTables, when_known
 
 PARAMS_CONTEXT = b"notice.params"
 NEW, ROUTED, SENDING, TOLD = NoticeStatus.NEW, NoticeStatus.ROUTED, NoticeStatus.SENDING, NoticeStatus.TOLD
@@ -70,13 +70,6 @@ _NOTICE = "id, kind, subject_id, person_id, params, tried, channel, address_id, 
 
 class NoticeTables(TurnTables):
     """The statements, in the dialect of the connection."""
-
-    def _list(self, first: int, kind: str) -> str:
-        """The rows of a JSON list (SQLite) or an array (PostgreSQL) that is one parameter."""
-        return f"SELECT unnest(${first}::{kind}[])" if self._postgres else f"SELECT value FROM json_each(?{first})"  # noqa: S608
-
-    def _values(self, values: Sequence[int]) -> Any:
-        return list(values) if self._postgres else msgspec.json.encode(list(values)).decode()
 
     async def create(  # noqa: PLR0913, PLR0917 - a notice is about all of this
         self,
@@ -158,7 +151,7 @@ class NoticeTables(TurnTables):
                     step=row["step"],
                     paused=bool(row["paused"]),
                     last_address_id=row["last_address_id"],
-                    heard_at=_when(row["heard_at"]),
+                    heard_at=when_known(row["heard_at"]),
                     chats=[],
                 )
             if row["address_id"] is not None:
@@ -238,10 +231,10 @@ class NoticeTables(TurnTables):
             + (" FOR UPDATE" if self._postgres else ""),
             [sender],
         )
-        paused = _when(rows[0]["paused_until"]) if rows else None
+        paused = when_known(rows[0]["paused_until"]) if rows else None
         if paused is not None and paused > now:
             return None
-        free = max(_when(rows[0]["next_at"]) or now, now) if rows else now
+        free = max(when_known(rows[0]["next_at"]) or now, now) if rows else now
         start = free + used * every
         await self._put(db, sender, "next_at", start + count * every)
         return start
@@ -253,7 +246,7 @@ class NoticeTables(TurnTables):
     async def paused(self, db: BaseDBAsyncClient) -> dict[str, datetime]:
         """Until when senders rest."""
         rows = await db.execute_query_dict("SELECT name, paused_until FROM sender_state WHERE paused_until IS NOT NULL")
-        return {row["name"]: until for row in rows if (until := _when(row["paused_until"]))}
+        return {row["name"]: until for row in rows if (until := when_known(row["paused_until"]))}
 
     async def _put(self, db: BaseDBAsyncClient, sender: str, column: str, moment: datetime) -> None:
         mark = self._mark
@@ -262,12 +255,6 @@ class NoticeTables(TurnTables):
             f"ON CONFLICT (name) DO UPDATE SET {column} = excluded.{column}",
             [sender, self.moment(moment)],
         )
-
-
-def _when(value: Any) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(value)
 
 
 def _notice(row: dict[str, Any]) -> NoticeRow:

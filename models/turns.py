@@ -97,6 +97,13 @@ class TurnTables:
         """A time as the database's driver takes it, the same as the ORM writes it."""
         return when if self._postgres else when.isoformat(sep=" ")
 
+    def _list(self, first: int, kind: str) -> str:
+        """The rows of a JSON list (SQLite) or an array (PostgreSQL) that is one parameter."""
+        return f"SELECT unnest(${first}::{kind}[])" if self._postgres else f"SELECT value FROM json_each(?{first})"  # noqa: S608
+
+    def _values(self, values: Sequence[int]) -> Any:
+        return list(values) if self._postgres else msgspec.json.encode(list(values)).decode()
+
     def _marks(self, count: int) -> str:
         return _marks(self._mark, count)
 
@@ -391,7 +398,7 @@ class TurnTables:
             + f") RETURNING {_OUTBOX}, sent_at",
             [self.moment(now + lease), self.moment(now), limit],
         )
-        times = [_when(row.pop("sent_at")) for row in rows]
+        times = [when(row.pop("sent_at")) for row in rows]
         return [(_outbox(row), tried) for row, tried in zip(rows, times, strict=True)]
 
     async def doubt(self, db: BaseDBAsyncClient, channels: Sequence[str], now: datetime) -> None:
@@ -438,7 +445,8 @@ BEFORE = {
 }  # fmt: skip
 
 
-def _when(value: Any) -> datetime:
+def when(value: Any) -> datetime:
+    """A moment as either driver gives it."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(value)
 
 
@@ -483,3 +491,8 @@ def _seat(row: dict[str, Any], shared: dict[int, ConversationRow]) -> Seat:
 def _outbox(row: dict[str, Any]) -> OutboxRow:
     row["body"] = crypto.ring().open(bytes(row["body"]), BODY_CONTEXT)
     return OutboxRow(**row)
+
+
+def when_known(value: Any) -> datetime | None:
+    """The same for a column that may be empty."""
+    return None if value is None else when(value)

@@ -190,11 +190,12 @@ class Simulation:
 
     async def _watch(self) -> None:
         """What must hold at every moment."""
+        cards: Counter[bytes] = Counter()  # over all waves
         for wave in await Wave.filter(drawn_at__isnull=False):
             live = await Place.filter(wave_id=wave.id, status__in=list(LIVE)).prefetch_related("person")
             if len(live) > wave.quota:
                 self.broken["quota"] += 1
-            cards = Counter(bytes(place.person.kk_index) for place in live)
+            cards.update(bytes(place.person.kk_index) for place in live)
             if wave.household_cap and cards and max(cards.values()) > wave.household_cap:
                 self.broken["household cap"] += 1
 

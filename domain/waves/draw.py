@@ -138,11 +138,10 @@ def select(
     taken: dict[int, int] = {}
     chosen: list[Seat] = []
     has_seat = np.zeros(len(order), bool)  # by rank
-    left = 0
+    ranked, left = strata[order], 0
     for number, own in enumerate(seats):
         last = number == len(seats) - 1
         wanted = own + left if last else own
-        ranked = strata[order]
         candidates = np.flatnonzero(~has_seat if last else ranked == number)
         before = len(chosen)
         for rank, row, household, had in _columns(candidates, order, households, used):
