@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bot import staff_cli, wave_cli
+from bot import money_cli, staff_cli, wave_cli
 from bot.lifeline import end_with
 from bot.settings import Settings, new_key
 from bot.staff_cli import with_database
@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("requests", _requests, "list who asked to talk to a person")
     staff_cli.add_commands(add)
     wave_cli.add_commands(add)
+    money_cli.add_commands(add)
     reply = add("reply", _reply, "answer a request; the text goes to the person's chat")
     reply.add_argument("number", type=int)
     reply.add_argument("text")

@@ -36,6 +36,7 @@ REFUSED = {
     "staff.wave_household": "a household may have 0 (any number) to {most} places",
     "staff.wave_earlier": "an earlier wave than {wave} is not drawn yet: first that one",
     "staff.draw_unpublished": "the list of wave {wave} was never published: gelombang draw freeze",
+    "staff.budget_short": "what is left of the programme's budget (programme.toml) does not fund this wave",
     "staff.clock": "the clock is wrong, or wave {wave} can still be joined: nothing was frozen",
     "staff.draw_early": "wave {wave} is drawn with a round that is published at {draws_time}: not before",
     "staff.draw_fixed": "wave {wave} has its randomness: it is never replaced by another",

@@ -103,6 +103,36 @@ class WaveRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """Rupiah that the programme may spend, authorised on a day."""
+
+    since: date
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyRules:
+    """What people get, from a date on, in rupiah."""
+
+    since: date
+    training_balance: int
+    survey_incentive: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRules:
+    """The catalogue and what may be done with a purchase.
+
+    ``rating_weight``: so many average reviews stand beside a training's own, so that one review does not win.
+    ``certificate_tries``: photos of a certificate that one purchase may send.
+    """
+
+    rating_weight: int
+    edit_days: int
+    certificate_tries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Partner:
     """A bank or wallet that vouches for its customers; ``keys`` are its public keys as JWK."""
 
@@ -125,6 +155,9 @@ class Programme:
     face: FaceRules
     kyc: KycRules
     waves: WaveRules
+    budget: tuple[Budget, ...]
+    money: tuple[MoneyRules, ...]
+    trainings: TrainingRules
     partners: tuple[Partner, ...] = ()
     chat_url: str = ""
 
@@ -135,6 +168,14 @@ class Programme:
     def layers_on(self, day: date) -> LayerRules:
         """The layers a wave that opens on a day asks for."""
         return _in_force(self.layers, day)
+
+    def money_on(self, day: date) -> MoneyRules:
+        """The amounts in force on a day."""
+        return _in_force(self.money, day)
+
+    def budget_until(self, day: date) -> tuple[Budget, ...]:
+        """What has been authorised by a day; at least the first."""
+        return tuple(each for each in self.budget if each.since <= day) or self.budget[:1]
 
 
 def _in_force(rules: tuple[Rule, ...], day: date) -> Rule:
@@ -155,6 +196,9 @@ def load(path: Path = DEFAULT) -> Programme:
             face=FaceRules(**data["face"]),
             kyc=KycRules(**data["kyc"]),
             waves=_waves(data["waves"]),
+            budget=tuple(Budget(each["from"], each["amount"]) for each in data["budget"]),
+            money=tuple(MoneyRules(**rule) for rule in _dated(data["money"])),
+            trainings=TrainingRules(**data["trainings"]),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error!r}") from error

@@ -13,8 +13,11 @@ from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 MODULES = [
     "models.conversation",
     "models.message",
+    "models.money",
     "models.notice",
     "models.person",
+    "models.survey",
+    "models.training",
     "models.verification",
     "models.wave",
 ]

@@ -54,6 +54,7 @@ class PhotoKind(StrEnum):
     CARD = "card"
     SELFIE = "selfie"
     TURNED = "turned"
+    CERTIFICATE = "certificate"
 
 
 class FaceVerdict(StrEnum):
@@ -155,6 +156,43 @@ class PlaceStatus(StrEnum):
     NOTIFIED = "notified"
     ACCEPTED = "accepted"
     LAPSED = "lapsed"
+
+
+class AccountKind(StrEnum):
+    """What an account of the ledger holds; its subject is in brackets. Only the treasury may be overdrawn."""
+
+    TREASURY = "treasury"  # where the programme's budget comes from
+    BUDGET = "budget"  # authorised and not allotted yet
+    WAVE_FUND = "wave_fund"  # allotted to a wave and in nobody's hands (wave)
+    TRAINING_BALANCE = "training_balance"  # a participant's, for trainings (person)
+    VOUCHER = "voucher"  # bought and not redeemed yet (provider)
+    PROVIDER_PAYABLE = "provider_payable"  # redeemed and owed to a provider (provider)
+    INCENTIVE_PAYABLE = "incentive_payable"  # owed to a participant (person)
+
+
+class TrainingMode(StrEnum):
+    """Where a training is held."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    HYBRID = "hybrid"
+
+
+class TrainingStatus(StrEnum):
+    """Whether a training, or all of a provider's, can be chosen."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    WITHDRAWN = "withdrawn"
+
+
+class PurchaseStatus(StrEnum):
+    """Where a bought training stands."""
+
+    BOUGHT = "bought"
+    REDEEMED = "redeemed"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
 
 
 class Sex(StrEnum):

@@ -1,11 +1,136 @@
-"""The programme's money. Balances come with the ledger; until then nobody has one that could be returned."""
+"""The programme's money: every movement through one ledger. Verbs post in the caller's transaction; none commits.
+
+Posting is by business key: doing any of it again, after a crash or twice at once, changes nothing.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import F
+from tortoise.functions import Count, Sum
+
+from domain.clock import WIB
+from domain.errors import DomainError
+from domain.money import rules
+from domain.programme import Programme
+from models.enums import AccountKind
+from models.ledger import LedgerTables
+from models.money import LedgerAccount, Posting
+from models.movement import Account, Movement, OverdrawnError
 
 
-async def return_balance(person_ids: Sequence[int], wave_id: int, now: datetime) -> None:
-    """Take back what is left of the training balances of places that lapsed, in the caller's transaction.
+async def post(db: BaseDBAsyncClient, movements: Sequence[Movement], now: datetime) -> set[str]:
+    """Post movements; gives the keys that are new. Refused with money.not_enough where an account has too little."""
+    try:
+        return await LedgerTables(db).record(db, movements, now)
+    except OverdrawnError as error:
+        raise DomainError("money.not_enough") from error
 
-    There are no balances before there is a ledger, so there is nothing to take back yet.
-    """
+
+async def balance(account: Account) -> int:
+    """Rupiah on an account; nothing where there is none yet."""
+    row = await LedgerAccount.get_or_none(kind=account.kind, subject_id=account.subject_id)
+    return row.balance if row else 0
+
+
+async def training_balance(person_id: int) -> int:
+    """Rupiah that a participant may still spend on trainings."""
+    return await balance(rules.balance_of(person_id))
+
+
+async def allot(db: BaseDBAsyncClient, wave_id: int, quota: int, programme: Programme, now: datetime) -> None:
+    """Fund a wave: a training balance for each place. Refused with staff.budget_short where the budget is spent."""
+    movements = [rules.authorised(each.since.isoformat(), each.amount) for each in programme.budget_until(_day(now))]
+    await post(db, movements, now)
+    try:
+        await LedgerTables(db).record(db, [rules.allotted(wave_id, quota * _each(programme, now))], now)
+    except OverdrawnError as error:
+        raise DomainError("staff.budget_short") from error
+
+
+async def grant(
+    db: BaseDBAsyncClient, wave_id: int, places: Sequence[tuple[int, int]], programme: Programme, now: datetime
+) -> None:
+    """Give people of a wave, as (place, person), their training balance."""
+    amount = _each(programme, now)
+    await post(db, [rules.granted(wave_id, place, person, amount) for place, person in places], now)
+
+
+async def return_balance(db: BaseDBAsyncClient, wave_id: int, places: Sequence[tuple[int, int]], now: datetime) -> None:
+    """Take back what is left of the training balances of places, as (place, person), that lapsed."""
+    people = [person for _, person in places]
+    # An update before the reading: that is the lock, on SQLite too.
+    held = LedgerAccount.filter(kind=AccountKind.TRAINING_BALANCE, subject_id__in=people)
+    await held.update(balance=F("balance"))
+    left = {row.subject_id: row.balance for row in await held}
+    movements = [rules.lapsed(wave_id, place, person, left[person]) for place, person in places if left.get(person)]
+    await post(db, movements, now)
+
+
+def _day(now: datetime) -> date:
+    return now.astimezone(WIB).date()
+
+
+def _each(programme: Programme, now: datetime) -> int:
+    return programme.money_on(_day(now)).training_balance
+
+
+# --- proof
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a statement: when, which business event, what it changed and what was there then, in rupiah."""
+
+    at: datetime
+    key: str
+    account: str
+    amount: int
+    balance: int
+
+
+async def problems(db: BaseDBAsyncClient) -> list[str]:
+    """Everything that is wrong with the ledger, in words for an auditor; an empty list proves it right."""
+    tables, found = LedgerTables(db), []
+    if total := await tables.total(db):
+        found.append(f"all balances together are {total:,}, not 0")
+    for kind, subject, kept, summed in await tables.differing(db):
+        found.append(f"{kind} {subject}: the balance says {kept:,}, its postings add up to {summed:,}")
+    overdrawn = LedgerAccount.filter(balance__lt=0).exclude(kind=AccountKind.TREASURY)
+    for row in await overdrawn:
+        found.append(f"{row.kind} {row.subject_id} is overdrawn: {row.balance:,}")
+    for number in await tables.unbacked(db):
+        found.append(f"purchase {number}: its price and status do not fit its postings")
+    return found
+
+
+async def totals() -> list[tuple[str, int, int]]:
+    """Each kind of account: how many there are, and what they hold together."""
+    rows = (
+        await LedgerAccount.annotate(count=Count("id"), total=Sum("balance"))
+        .group_by("kind")
+        .values_list("kind", "count", "total")
+    )
+    order = [kind.value for kind in AccountKind]
+    found = [(str(kind), int(str(count)), int(str(total))) for kind, count, total in rows]
+    return sorted(found, key=lambda row: order.index(row[0]))
+
+
+async def statement(person_id: int) -> list[Line]:
+    """Everything that ever moved on a person's accounts, oldest first."""
+    own = (AccountKind.TRAINING_BALANCE, AccountKind.INCENTIVE_PAYABLE)
+    accounts = {row.id: row.kind for row in await LedgerAccount.filter(kind__in=list(own), subject_id=person_id)}
+    postings = [
+        *await Posting.filter(source_id__in=list(accounts)),
+        *await Posting.filter(target_id__in=list(accounts)),
+    ]
+    left, lines = dict.fromkeys(accounts, 0), []
+    for posting in sorted(postings, key=lambda each: each.id):
+        sides = ((posting.source_id, -posting.amount), (posting.target_id, posting.amount))
+        for account, amount in sides:
+            if account in accounts:
+                left[account] += amount
+                lines.append(Line(posting.at, posting.key, accounts[account], amount, left[account]))
+    return lines

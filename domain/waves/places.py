@@ -10,7 +10,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
 from domain.errors import DomainError
-from domain.money.actions import return_balance
+from domain.money import actions as money
 from domain.notices.actions import announce
 from domain.programme import Programme
 from domain.waves.actions import SYSTEM, move
@@ -22,6 +22,7 @@ from models.wave import Place, Wave
 PORTION = 500
 TOLD_BY = ("selected", "reserve_offered")  # the notices that begin a place's clock
 ANNOUNCED_PORTION = 5_000
+GRANTED_PORTION = 1_000
 # Reasons of the freeze in words of their own; every other one is a layer that failed.
 REASON_LABELS = {
     "": "notice.reason_quota",
@@ -36,8 +37,10 @@ REASON_LABELS = {
 
 
 async def start_announcing(wave: Wave, programme: Programme, now: datetime) -> Wave:
-    """Fix the day from which the clocks of the selected run."""
-    await Wave.filter(id=wave.id, announced_at__isnull=True).update(announced_at=now)
+    """Fund the wave and fix the day from which the clocks of the selected run. Refused with staff.budget_short."""
+    async with in_transaction() as connection:
+        await Wave.filter(id=wave.id, announced_at__isnull=True).update(announced_at=now)
+        await money.allot(connection, wave.id, wave.quota, programme, now)
     wave = await Wave.get(id=wave.id)
     assert wave.announced_at is not None
     due = deadline(wave.announced_at, programme.waves.accept_days)
@@ -52,8 +55,12 @@ async def announce_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme,
     if not entries:
         return 0
     people = [entry.person_id for entry in entries]
-    rows = await Place.filter(wave_id=wave.id, reserve=False, person_id__in=people).values_list("person_id")
-    selected = {int(person) for (person,) in rows}
+    rows = await Place.filter(wave_id=wave.id, reserve=False, person_id__in=people).values_list("id", "person_id")
+    places = sorted((int(place), int(person)) for place, person in rows)
+    selected = {person for _, person in places}
+    for start in range(0, len(places), GRANTED_PORTION):  # before they hear of it
+        async with in_transaction() as connection:
+            await money.grant(connection, wave.id, places[start : start + GRANTED_PORTION], programme, now)
     day = last_day(deadline(wave.announced_at, programme.waves.accept_days))
     params = {"wave": wave.number, "deadline_date": day}
     await announce(db, "selected", wave.id, sorted(selected), now, params=params)
@@ -140,7 +147,7 @@ async def lapse_some(db: BaseDBAsyncClient, wave: Wave, now: datetime) -> int:
                 await DrawTables(connection).move_places(connection, ids, [before], PlaceStatus.LAPSED, reason, now)
             )
             places = [place for place in late if place.id in moved]
-            await return_balance([place.person_id for place in places], wave.id, now)
+            await money.return_balance(connection, wave.id, [(place.id, place.person_id) for place in places], now)
             for day, some in _by_day(places).items():
                 params = {"wave": wave.number, "deadline_date": day}
                 people = [place.person_id for place in some]

@@ -11,6 +11,7 @@ from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
 from domain.clock import WIB
+from domain.money import actions as money
 from domain.notices.actions import announce
 from domain.programme import GENERAL, Programme
 from domain.waves.actions import strata_of
@@ -59,6 +60,9 @@ async def offer_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, no
         await tables.add_places(connection, wave.id, rows, "reserve", now, due)
         params = {"wave": wave.number, "deadline_date": last_day(due)}
         people = [offer.person_id for offer in line.offers]
+        tickets = [offer.ticket for offer in line.offers]
+        places = await Place.filter(ticket__in=tickets).order_by("id").values_list("id", "person_id")
+        await money.grant(connection, wave.id, [(int(place), int(person)) for place, person in places], programme, now)
         await announce(connection, "reserve_offered", wave.id, people, now, params=params)
         return len(line.offers)
 

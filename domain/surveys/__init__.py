@@ -1,0 +1,1 @@
+"""Surveys: questions as data, and answers."""

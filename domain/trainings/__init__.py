@@ -1,0 +1,1 @@
+"""Trainings: the catalogue, purchases, redemption, reviews and their evaluation."""
