@@ -40,6 +40,18 @@ async def training_balance(person_id: int) -> int:
     return await balance(rules.balance_of(person_id))
 
 
+async def _held(person_ids: Sequence[int]) -> dict[int, int]:
+    """Training balances, locked. An update comes before the reading: that is the lock, on SQLite too."""
+    rows = LedgerAccount.filter(kind=AccountKind.TRAINING_BALANCE, subject_id__in=list(person_ids))
+    await rows.update(balance=F("balance"))
+    return {row.subject_id: row.balance for row in await rows}
+
+
+async def hold(person_id: int) -> int:
+    """A person's training balance, which nobody else changes before the caller's transaction ends."""
+    return (await _held([person_id])).get(person_id, 0)
+
+
 async def allot(db: BaseDBAsyncClient, wave_id: int, quota: int, programme: Programme, now: datetime) -> None:
     """Fund a wave: a training balance for each place. Refused with staff.budget_short where the budget is spent."""
     movements = [rules.authorised(each.since.isoformat(), each.amount) for each in programme.budget_until(_day(now))]
@@ -60,11 +72,7 @@ async def grant(
 
 async def return_balance(db: BaseDBAsyncClient, wave_id: int, places: Sequence[tuple[int, int]], now: datetime) -> None:
     """Take back what is left of the training balances of places, as (place, person), that lapsed."""
-    people = [person for _, person in places]
-    # An update before the reading: that is the lock, on SQLite too.
-    held = LedgerAccount.filter(kind=AccountKind.TRAINING_BALANCE, subject_id__in=people)
-    await held.update(balance=F("balance"))
-    left = {row.subject_id: row.balance for row in await held}
+    left = await _held([person for _, person in places])
     movements = [rules.lapsed(wave_id, place, person, left[person]) for place, person in places if left.get(person)]
     await post(db, movements, now)
 

@@ -4,11 +4,12 @@ Each verb does a portion in a transaction of its own and gives how much it did; 
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
+from domain.clock import WIB
 from domain.errors import DomainError
 from domain.money import actions as money
 from domain.notices.actions import announce
@@ -187,3 +188,24 @@ async def accept(person_id: int, now: datetime) -> Place:
         return await accept(person_id, now)  # it moved meanwhile
     place.status = PlaceStatus.ACCEPTED
     return place
+
+
+async def reopen(person_id: int, now: datetime) -> None:
+    """Somebody who took back their only training has to choose again, as long as there is time; refused with
+    waves.place_kept where there is none. In the caller's transaction.
+    """
+    place = await Place.filter(person_id=person_id, status=PlaceStatus.ACCEPTED).order_by("-id").first()
+    if place is None:
+        return
+    if _due(place) <= now:
+        raise DomainError("waves.place_kept", deadline_date=last_day(_due(place)))
+    db = Place._meta.db
+    await DrawTables(db).move_places(db, [place.id], [PlaceStatus.ACCEPTED], PlaceStatus.NOTIFIED, "cancelled", now)
+    wave = await Wave.get(id=place.wave_id)
+    if wave.status == WaveStatus.ENDED:
+        await move(wave, WaveStatus.ANNOUNCED, SYSTEM, now, "place reopened")
+
+
+def today(now: datetime) -> date:
+    """The day by the programme's clock."""
+    return now.astimezone(WIB).date()

@@ -19,7 +19,7 @@ FOLLOWS: Mapping[WaveStatus, frozenset[WaveStatus]] = {
     WaveStatus.FROZEN: frozenset({WaveStatus.DRAWN}),
     WaveStatus.DRAWN: frozenset({WaveStatus.ANNOUNCED}),
     WaveStatus.ANNOUNCED: frozenset({WaveStatus.ENDED}),
-    WaveStatus.ENDED: frozenset(),
+    WaveStatus.ENDED: frozenset({WaveStatus.ANNOUNCED}),  # somebody took their only training back
 }
 # Places that count against the quota and the household's seats.
 LIVE = frozenset({PlaceStatus.SELECTED, PlaceStatus.NOTIFIED, PlaceStatus.ACCEPTED})

@@ -1,0 +1,71 @@
+"""The catalogue in memory: read at the start, and again what changed, in every process."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import date, datetime
+
+from bot.tasks import unless_cancelled
+from domain.clock import WIB
+from domain.programme import Programme
+from domain.trainings.catalogue import Catalogue, Listing
+from domain.trainings.listings import changed, listing_of
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+SHARE = 20  # of the time that making a catalogue takes: so long is waited before the next one
+
+
+class CatalogueFeed:
+    """Keeps ``use`` supplied with the newest catalogue."""
+
+    def __init__(self, programme: Programme, clock: Callable[[], datetime], use: Callable[[Catalogue], None]) -> None:
+        self._programme, self._clock, self._use = programme, clock, use
+        self._rows: dict[int, Listing] = {}
+        self._seen: datetime | None = None
+        self._day: date | None = None
+        self._look = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something may have changed."""
+        self._look.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            began = time.perf_counter()
+            made = False
+            try:
+                made = await self.refresh()
+            except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+                unless_cancelled()
+                log.warning("catalogue not read: %s", type(error).__name__)
+            took = time.perf_counter() - began
+            await asyncio.sleep(min(30.0, took * SHARE) if made else 0)
+            try:
+                await asyncio.wait_for(self._look.wait(), LOOK_SECONDS)
+            except TimeoutError:
+                continue
+            finally:
+                self._look.clear()
+
+    async def refresh(self) -> bool:
+        """Read what changed; gives whether there is a new catalogue."""
+        today = self._clock().astimezone(WIB).date()
+        rows = await changed(None if today != self._day else self._seen)
+        first, self._day = self._day is None, today
+        different = first
+        for row in rows:
+            listing = listing_of(row, today)
+            if listing is None:
+                different |= self._rows.pop(row["id"], None) is not None
+            elif self._rows.get(row["id"]) != listing:
+                self._rows[row["id"]] = listing
+                different = True
+        self._seen = max((row["changed_at"] for row in rows), default=self._seen)
+        if different:
+            weight = self._programme.trainings.rating_weight
+            self._use(await asyncio.to_thread(Catalogue, list(self._rows.values()), weight))
+        return different
