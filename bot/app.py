@@ -16,6 +16,7 @@ from aiohttp import web
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot import web as webserver
+from bot.catalogue import CatalogueFeed
 from bot.channel import Desk, LocalSender, Sender
 from bot.channels import browser
 from bot.channels.mail import MailSender
@@ -40,6 +41,7 @@ from bot.verifications import Verifications
 from bot.waves import Waves
 from domain import clock, regions
 from domain.programme import DEFAULT, Programme, load, load_partners
+from domain.trainings.catalogue import Catalogue
 from handlers import i18n
 from handlers.conversation import Inbound, Photo
 from handlers.engine import Engine, Outgoing, TurnResult, address_lookup, outgoing
@@ -85,6 +87,11 @@ class App:
         self.delivery.on_settled = self.notices.settled
         self.waves = Waves(db, programme, now, self._wave_is_open, self.notices.wake)
 
+        self.catalogue = CatalogueFeed(programme, now, self._use_catalogue)
+
+    def _use_catalogue(self, catalogue: Catalogue) -> None:
+        self.engine.catalogue = catalogue
+
     def _wave_is_open(self, number: int) -> None:
         self.engine.open_wave = number
 
@@ -96,7 +103,7 @@ class App:
     def workers(self) -> tuple[Runs, ...]:
         """Everything that runs for as long as the process does."""
         work = self.photos.work, self.verifications.work
-        return self.engine, self.delivery, self.templates, self.notices, self.waves, *work
+        return self.engine, self.delivery, self.templates, self.notices, self.waves, self.catalogue, *work
 
     async def receive(self, inbound: Inbound) -> TurnResult:
         """Take a message and deliver the replies: what every channel calls."""

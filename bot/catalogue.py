@@ -14,7 +14,7 @@ from domain.trainings.listings import changed, listing_of
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS, LONGEST = 1.0, 30.0
 SHARE = 20  # of the time that making a catalogue takes: so long is waited before the next one
 
 
@@ -26,11 +26,6 @@ class CatalogueFeed:
         self._rows: dict[int, Listing] = {}
         self._seen: datetime | None = None
         self._day: date | None = None
-        self._look = asyncio.Event()
-
-    def wake(self) -> None:
-        """Something may have changed."""
-        self._look.set()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -43,13 +38,7 @@ class CatalogueFeed:
                 unless_cancelled()
                 log.warning("catalogue not read: %s", type(error).__name__)
             took = time.perf_counter() - began
-            await asyncio.sleep(min(30.0, took * SHARE) if made else 0)
-            try:
-                await asyncio.wait_for(self._look.wait(), LOOK_SECONDS)
-            except TimeoutError:
-                continue
-            finally:
-                self._look.clear()
+            await asyncio.sleep(max(LOOK_SECONDS, min(LONGEST, took * SHARE) if made else 0.0))
 
     async def refresh(self) -> bool:
         """Read what changed; gives whether there is a new catalogue."""

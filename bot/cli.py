@@ -10,10 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bot import money_cli, staff_cli, wave_cli
+from bot import money_cli, staff_cli, training_cli, wave_cli
 from bot.lifeline import end_with
 from bot.settings import Settings, new_key
 from bot.staff_cli import with_database
+from bot.wave_cli import refusing
 from domain.programme import DEFAULT, load
 from models.database import migrate
 
@@ -66,7 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--prepare", action="store_true", help=prepare)
     chat.add_argument("--name", default="me", help="which chat to continue (default: me)")
     add("migrate", _migrate, "create or update the tables")
-    add("sample", _sample, "load sample data: an open wave")
+    sample = add("sample", _sample, "load sample data: an open wave and a made-up catalogue")
+    sample.add_argument(
+        "--select", action="store_true", help="give whoever joined the open wave a place, without a draw"
+    )
     webhook = add("webhook", _webhook, "tell Telegram where to send updates (serve does it at every start)")
     webhook.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     add("doctor", _doctor, "say what is configured, what is missing and what would not work")
@@ -75,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     staff_cli.add_commands(add)
     wave_cli.add_commands(add)
     money_cli.add_commands(add)
+    training_cli.add_commands(add)
     reply = add("reply", _reply, "answer a request; the text goes to the person's chat")
     reply.add_argument("number", type=int)
     reply.add_argument("text")
@@ -139,10 +144,15 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _sample(settings: Settings, options: argparse.Namespace) -> int:
+    from bot import sample as sample_data  # noqa: PLC0415
+
     async def work(db: Any) -> int:
+        if options.select:
+            print(await sample_data.select(db, load(settings.programme or DEFAULT)))
+            return 0
         return await _bring_up_to_date(db, settings, sample=True)
 
-    return with_database(settings, work)
+    return refusing(settings, work)
 
 
 def _webhook(settings: Settings, options: argparse.Namespace) -> int:

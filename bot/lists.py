@@ -1,8 +1,6 @@
 """Importing a list of people from CSV or XLSX: good lines in, bad ones in a report, nothing kept but digests."""
 
-import codecs
 import csv
-import hashlib
 import io
 import time
 from collections import Counter
@@ -17,6 +15,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 from tqdm import tqdm
 
+from bot.tables import SHEETS, encoding_of, sha256_of, sheet_rows
 from domain import clock, regions
 from domain.verification.actions import lists
 from domain.verification.rules.lists import kk_problem, nik_problem
@@ -31,7 +30,6 @@ HEADINGS = {
     "nik": ("nik", "no nik", "nomor nik", "no ktp", "nomor induk kependudukan"),
     "kk": ("kk", "no kk", "nomor kk", "nomor kartu keluarga", "kartu keluarga"),
 }
-ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 LOST = "kept_as_number"
 _NOISE = str.maketrans("", "", " \t\r\n.-'\"\u00a0\u200b")
 
@@ -61,7 +59,7 @@ async def import_list(
     """Replace a list by a file; its bad lines go to ``report_path`` by number and reason. ValueError where the file has
     no fitting column. What was broken off goes on; what is replaced is deleted.
     """
-    sha256 = _sha256(path)
+    sha256 = sha256_of(path)
     if await lists.counting(person_list, sha256):
         return Report(changed=False)
     report = Report()
@@ -118,7 +116,7 @@ def _collect(path: Path, column: str, report: Report, report_path: Path) -> list
 
 def _cells(path: Path, column: str) -> Iterator[tuple[int, str]]:
     """Line numbers (as an editor or a spreadsheet counts them) and cells of a column; empty lines are left out."""
-    rows = _sheet(path) if path.suffix.lower() in {".xlsx", ".xlsm", ".xls", ".ods"} else _text(path)
+    rows = sheet_rows(path, _cell) if path.suffix.lower() in SHEETS else _text(path)
     heading = next(rows, (0, []))[1]
     names = [" ".join(str(cell).replace(".", " ").replace("_", " ").lower().split()) for cell in heading]
     at = next((names.index(name) for name in HEADINGS[column] if name in names), None)
@@ -130,7 +128,7 @@ def _cells(path: Path, column: str) -> Iterator[tuple[int, str]]:
 
 
 def _text(path: Path) -> Iterator[tuple[int, list[str]]]:
-    encoding = _encoding(path)
+    encoding = encoding_of(path)
     size = path.stat().st_size
     with path.open("rb") as raw, tqdm(total=size, unit="B", unit_scale=True, desc="reading", disable=None) as progress:
         counted = io.BufferedReader(_Counted(raw, progress), 1 << 20)
@@ -157,19 +155,6 @@ def _split(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def _sheet(path: Path) -> Iterator[tuple[int, list[str]]]:
-    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - only for spreadsheets
-
-    try:
-        sheet = CalamineWorkbook.from_path(path).get_sheet_by_index(0)
-    except CalamineError as error:
-        raise ValueError(f"{path.name}: no spreadsheet that can be read ({type(error).__name__})") from None
-    rows = tqdm(sheet.iter_rows(), total=sheet.total_height, unit="line", unit_scale=True, desc="reading", disable=None)
-    for number, row in enumerate(rows, start=1):
-        if any(cell != "" for cell in row):
-            yield number, [_cell(cell) for cell in row]
-
-
 def _cell(value: Any) -> str:
     """A cell as text. A NIK kept as a number has lost its last digit (15 are kept), so it is refused, not guessed."""
     if isinstance(value, float):
@@ -191,22 +176,3 @@ class _Counted(io.RawIOBase):
         buffer[: len(data)] = data
         self._progress.update(len(data))
         return len(data)
-
-
-def _encoding(path: Path) -> str:
-    """By its mark, else UTF-8 where that fits the beginning, else Windows-1252, which spreadsheets still write."""
-    with path.open("rb") as file:
-        head = file.read(1 << 20)
-    for mark, name in ENCODINGS:
-        if head.startswith(mark):
-            return name
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
-
-
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

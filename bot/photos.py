@@ -104,6 +104,8 @@ class Photos:
                     return replace(found, photo=photo, verdict=await self._compare(task, photo))
                 case PhotoKind.TURNED:
                     return replace(found, photo=photo, verdict=await self._turned(task, photo))
+                case PhotoKind.CERTIFICATE:
+                    return replace(found, photo=photo)
         except (PhotoError, DomainError) as error:
             return replace(found, error=error.code)
 

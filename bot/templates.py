@@ -62,21 +62,25 @@ def declared() -> Iterator[Declared]:
             yield Declared(kind, language, {"twilio/text": {"body": body}}, samples, session=False)
     for count in range(1, MAX_LIST + 1):
         yield _choices(count)
+        yield _choices(count, detailed=True)
 
 
-def _choices(count: int) -> Declared:
-    few = count <= MAX_BUTTONS
+def _choices(count: int, *, detailed: bool = False) -> Declared:
+    few = count <= MAX_BUTTONS and not detailed
     variables = {"text": "Pilih:"}
     entries = []
     for at in range(1, count + 1):
         variables |= {f"label{at}": f"Pilihan {at}", f"id{at}": str(at)}
         label, value = "{{" + f"label{at}" + "}}", "{{" + f"id{at}" + "}}"
-        entries.append({"title": label, "id": value} if few else {"item": label, "id": value, "description": ""})
+        detail = "{{" + f"detail{at}" + "}}" if detailed else ""
+        if detailed:
+            variables[f"detail{at}"] = f"Keterangan {at}"
+        entries.append({"title": label, "id": value} if few else {"item": label, "id": value, "description": detail})
     body: dict[str, Any] = {"body": "{{text}}", "actions": entries}
     if not few:
         body = {"body": "{{text}}", "button": i18n.text(i18n.DEFAULT_LANGUAGE, "common.open_list"), "items": entries}
     kind = "twilio/quick-reply" if few else "twilio/list-picker"
-    name = f"buttons_{count}" if few else f"list_{count}"
+    name = f"buttons_{count}" if few else f"{'details' if detailed else 'list'}_{count}"
     return Declared(name, i18n.DEFAULT_LANGUAGE, {kind: body}, variables, session=True)
 
 

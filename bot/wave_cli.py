@@ -37,6 +37,13 @@ REFUSED = {
     "staff.wave_earlier": "an earlier wave than {wave} is not drawn yet: first that one",
     "staff.draw_unpublished": "the list of wave {wave} was never published: gelombang draw freeze",
     "staff.budget_short": "what is left of the programme's budget (programme.toml) does not fund this wave",
+    "staff.no_training": "there is no training {training}",
+    "staff.no_provider": "there is no provider {provider} (gelombang providers list)",
+    "staff.client_taken": "the client code {client} belongs to another provider",
+    "staff.no_certificate": "there is no certificate {certificate} to decide",
+    "staff.no_words": "a rejection needs --words to the person: what is wrong and what to do",
+    "staff.no_proposal": "there is no open proposal {proposal} (gelombang providers proposals)",
+    "staff.not_sample": "this database has real trainings or no open wave: nobody is selected but by a draw",
     "staff.clock": "the clock is wrong, or wave {wave} can still be joined: nothing was frozen",
     "staff.draw_early": "wave {wave} is drawn with a round that is published at {draws_time}: not before",
     "staff.draw_fixed": "wave {wave} has its randomness: it is never replaced by another",
@@ -102,7 +109,9 @@ def _moment(text: str) -> datetime:
     return (when if when.tzinfo else when.replace(tzinfo=clock.WIB)).astimezone(clock.now().tzinfo)
 
 
-def _refusing(settings: Settings, work: Callable[[Any], Awaitable[int]]) -> int:
+def refusing(settings: Settings, work: Callable[[Any], Awaitable[int]]) -> int:
+    """Run work with the database; what it refuses is said in a line."""
+
     async def run(db: Any) -> int:
         try:
             return await work(db)
@@ -139,7 +148,7 @@ def _waves(settings: Settings, options: argparse.Namespace) -> int:
         print(_line(await wave_numbered(wave.number)))
         return 0
 
-    return _refusing(settings, work)
+    return refusing(settings, work)
 
 
 def _plan(options: argparse.Namespace, rules: Programme) -> Plan:
@@ -200,7 +209,7 @@ def _draw(settings: Settings, options: argparse.Namespace) -> int:
 
     if options.what == "verify":
         return check_draw.main([str(options.folder), *(["--ticket", options.ticket] if options.ticket else [])])
-    return _refusing(settings, lambda db: _drawing(db, settings, options))
+    return refusing(settings, lambda db: _drawing(db, settings, options))
 
 
 async def _drawing(db: Any, settings: Settings, options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from domain.surveys.rules import FOLDER, Survey, load_surveys
 from models.enums import Employment, Layer
 
 DEFAULT = Path(__file__).with_name("programme.toml")
@@ -158,6 +159,7 @@ class Programme:
     budget: tuple[Budget, ...]
     money: tuple[MoneyRules, ...]
     trainings: TrainingRules
+    surveys: tuple[Survey, ...] = ()
     partners: tuple[Partner, ...] = ()
     chat_url: str = ""
 
@@ -183,8 +185,8 @@ def _in_force(rules: tuple[Rule, ...], day: date) -> Rule:
     return begun[-1] if begun else rules[0]
 
 
-def load(path: Path = DEFAULT) -> Programme:
-    """Read programme.toml; raises ValueError naming the file and what is wrong in it."""
+def load(path: Path = DEFAULT, surveys: Path = FOLDER) -> Programme:
+    """Read programme.toml and the folder of surveys; raises ValueError naming the file and what is wrong in it."""
     try:
         content = path.read_bytes()
         data: dict[str, Any] = tomllib.loads(content.decode())
@@ -199,6 +201,7 @@ def load(path: Path = DEFAULT) -> Programme:
             budget=tuple(Budget(each["from"], each["amount"]) for each in data["budget"]),
             money=tuple(MoneyRules(**rule) for rule in _dated(data["money"])),
             trainings=TrainingRules(**data["trainings"]),
+            surveys=load_surveys(surveys),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error!r}") from error

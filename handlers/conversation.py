@@ -11,8 +11,11 @@ from domain.clock import WIB
 from domain.errors import DomainError
 from domain.ports import FaceFacts
 from domain.programme import Programme
+from domain.trainings.catalogue import Catalogue
 from domain.verification.rules.card import CardReading
 from models.enums import Channel, PhotoKind
+
+NO_TRAININGS = Catalogue((), 1)
 
 Draft: TypeAlias = dict[str, Any]
 """Answers by field name; values are what msgpack carries. Never changed in place: a step returns a new one."""
@@ -93,11 +96,15 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A button: ``id`` comes back when it is pressed, ``key`` and ``params`` make its label."""
+    """A button: ``id`` comes back when it is pressed, ``key`` and ``params`` make its label.
+
+    ``detail`` is the key of what is said of it in smaller print, where a channel has room, with the same parameters.
+    """
 
     id: str
     key: str
     params: dict[str, Any] = {}
+    detail: str = ""
 
 
 class Say(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -126,7 +133,7 @@ Reply: TypeAlias = Say | Direct
 class Turn(msgspec.Struct, frozen=True):
     """What a step sees: the message, the answers so far and the circumstances. Everything in it is plain data.
 
-    ``open_wave`` is the number of the wave that can be joined, 0 for none.
+    ``open_wave`` is the number of the wave that can be joined, 0 for none; ``catalogue`` are the trainings of now.
     """
 
     inbound: Inbound
@@ -138,6 +145,7 @@ class Turn(msgspec.Struct, frozen=True):
     person_id: int | None = None
     step: str = ""
     open_wave: int = 0
+    catalogue: Catalogue = NO_TRAININGS
 
     @property
     def today(self) -> date:
@@ -193,7 +201,8 @@ class Step:
     a step whose fields are filled is passed over. ``needs`` is said when something else than ``accepts`` arrives.
     An answer to a ``final`` step is not taken back by going back. ``inner`` are draft fields that open a screen inside
     the step, the innermost first, which going back closes one by one. ``match_parts``: a part of a button's label
-    stands for the button.
+    stands for the button. ``back`` goes to the screen before, where that is no answer that would be taken out.
+    ``reads`` are keywords that are ordinary words here ("inggris", where trainings are looked for).
     """
 
     name: str
@@ -205,6 +214,13 @@ class Step:
     final: bool = False
     inner: tuple[str, ...] = ()
     match_parts: bool = True
+    back: "Callable[[Turn], Go] | None" = None
+    reads: frozenset[str] = frozenset()
+
+
+def to(step: str) -> Callable[[Turn], Go]:
+    """The way to a step, with everything that was answered."""
+    return lambda turn: Go(step, turn.draft)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +250,8 @@ class Flow:
         for name in step.inner:
             if name in turn.draft:
                 return Go(step.name, without(turn.draft, name))
+        if step.back is not None:
+            return step.back(turn)
         for earlier in reversed(self.steps[: self.steps.index(step)]):
             if earlier.fills and all(name in turn.draft for name in earlier.fills):
                 if earlier.final:

@@ -20,6 +20,7 @@ from domain.errors import DomainError
 from domain.programme import Programme
 from handlers import i18n, keywords
 from handlers.conversation import (
+    NO_TRAININGS,
     Act,
     Choice,
     Direct,
@@ -124,7 +125,8 @@ class Engine:
     """Takes turns on one database connection. ``run`` must be running for ``take_turn`` to return.
 
     ``on_act`` is called after turns that may have left slow work. The replies are the caller's to deliver.
-    ``open_wave`` is what screens say of the wave that can be joined: whoever knows better sets it.
+    ``open_wave`` is what screens say of the wave that can be joined, ``catalogue`` the trainings they show: whoever
+    knows better sets them.
     """
 
     def __init__(
@@ -140,6 +142,7 @@ class Engine:
         self._clock = clock
         self._on_act = on_act
         self.open_wave = 0
+        self.catalogue = NO_TRAININGS
         self._waiting: list[_Ticket] = []
         self._arrived = asyncio.Event()
 
@@ -260,6 +263,7 @@ class Engine:
             person_id=row.person_id,
             step=row.step,
             open_wave=self.open_wave,
+            catalogue=self.catalogue,
         )
 
 
@@ -357,7 +361,8 @@ class _Work:
         else:
             channel, address_id, body = Channel(seat.channel), seat.address_id, Body(reply)
         if body.say.choices:
-            marked = tuple([Choice(f"{c.id}~{conversation.version}", c.key, c.params) for c in body.say.choices])
+            version = conversation.version
+            marked = tuple([msgspec.structs.replace(each, id=f"{each.id}~{version}") for each in body.say.choices])
             body = Body(msgspec.structs.replace(body.say, choices=marked), body.to)
         row = OutboxRow(
             id=0,
@@ -424,6 +429,8 @@ def decide(turn: Turn, version: int) -> Outcome:
     if inbound.text is not None and len(inbound.text) > MAX_TEXT:
         raise DomainError("common.too_long", limit=MAX_TEXT)
     name = keywords.keyword(turn)
+    if name in step.reads:
+        name = None
     if name is None or name == "language":  # "bahasa" may be an answer: foreign languages
         meant = _meant(turn, step)
         if meant is not None:

@@ -2,7 +2,8 @@
 
 Parameters are formatted by the end of their names, when the message is sent: ``_date`` (ISO date) is written out,
 ``_time`` (ISO moment) becomes WIB, ``_label`` is a message key of its own, ``_number`` gets its thousands' dots,
-``_lines`` is a list of keys with parameters, a line each.
+``_decimal`` one digit after the comma, ``_lines`` is a list of keys with parameters, a line each, ``_labels`` the same
+in one line.
 """
 
 from datetime import date, datetime
@@ -26,10 +27,11 @@ FOLDER = Path(locales.__file__).parent
 
 
 class Label(msgspec.Struct, frozen=True):
-    """A button as it is shown: ``id`` comes back when it is pressed."""
+    """A button as it is shown: ``id`` comes back when it is pressed, ``detail`` is smaller print beside it."""
 
     id: str
     label: str
+    detail: str = ""
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -88,6 +90,10 @@ def _formatted(language: str, name: str, value: Any) -> Any:
         return text(language, value)
     if name.endswith("_lines"):
         return "\n".join(text(language, key, params) for key, params in value)
+    if name.endswith("_labels"):
+        return " · ".join(text(language, key, params) for key, params in value)
+    if name.endswith("_decimal"):
+        return format_decimal(value, format="0.0", locale=_locale(language))
     if name.endswith("_number"):
         return format_decimal(value, locale=_locale(language))
     return value
@@ -95,7 +101,16 @@ def _formatted(language: str, name: str, value: Any) -> Any:
 
 def render(say: Say, language: str) -> Rendered:
     """A message with its buttons in words."""
-    choices = tuple([Label(choice.id, text(language, choice.key, choice.params)) for choice in say.choices])
+    choices = tuple(
+        [
+            Label(
+                choice.id,
+                text(language, choice.key, choice.params),
+                text(language, choice.detail, choice.params) if choice.detail else "",
+            )
+            for choice in say.choices
+        ]
+    )
     return Rendered(text(language, say.key, say.params), choices, say.ask, language)
 
 
@@ -103,8 +118,25 @@ def numbered(message: Rendered) -> str:
     """The words of a message with its buttons as a numbered list, for a channel without buttons."""
     if not message.choices:
         return message.text
-    lines = [f"{number}. {choice.label}" for number, choice in enumerate(message.choices, 1)]
+    lines = [numbered_line(number, choice) for number, choice in enumerate(message.choices, 1)]
     several = len(lines) > 1
     key = "common.reply_number" if several else "common.reply_one"
     hint = text(message.language, key, {"last": len(lines)} if several else None)
     return "\n".join([message.text, "", *lines, "", hint])
+
+
+def numbered_line(number: int, choice: Label) -> str:
+    """A button as text: its number, its label, and the smaller print below it."""
+    return f"{number}. {choice.label}" + (f"\n    {choice.detail}" if choice.detail else "")
+
+
+def with_details(message: Rendered) -> Rendered:
+    """For a channel whose buttons have no room for smaller print: what has some is listed in the text, numbered."""
+    if not any(choice.detail for choice in message.choices):
+        return message
+    lines, choices = [], []
+    for number, choice in enumerate(message.choices, 1):
+        if choice.detail:
+            lines.append(numbered_line(number, choice))
+        choices.append(Label(choice.id, f"{number}. {choice.label}" if choice.detail else choice.label))
+    return msgspec.structs.replace(message, text="\n".join([message.text, "", *lines]), choices=tuple(choices))

@@ -11,7 +11,7 @@ from domain.notices.links import start_links, use_link
 from domain.staff.actions import open_help_request
 from handlers import i18n
 from handlers.conversation import Act, Choice, Done, Draft, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
-from handlers.conversations import waves
+from handlers.conversations import purchases, surveys, trainings, waves
 from handlers.conversations.codes import send_code
 from models.conversation import Conversation
 from models.enums import Channel
@@ -30,6 +30,10 @@ _WORDS = {
     "privacy": "privasi privacy",
     "status": "status",
     "draw": "cek check undian|cek undian|cek hasil|nomor undian|check draw|check the draw",
+    "trainings": "pelatihan training trainings kursus|cari pelatihan|pilih pelatihan|find a training",
+    "mine": "|pelatihan saya|my trainings|my training",
+    "codes": "kode code kodeku|kode redeem|kode saya|redeem code|my code",
+    "survey": "survei survey survai",
     "other_person": "|orang lain|saya orang lain|somebody else|i am somebody else",
 }
 
@@ -41,7 +45,9 @@ def _spread(words: str) -> list[str]:
 
 KEYWORDS = {word: name for name, words in _WORDS.items() for word in _spread(words)}
 LINK = "!link_"  # what a page that was opened by a link in an SMS says first
-ANY_TIME = frozenset({"!status", "!help", "!privacy", "!draw"})  # buttons that are never too old
+ANY_TIME = frozenset(
+    {"!status", "!help", "!privacy", "!draw", "!trainings", "!mine", "!codes", "!survey"}
+)  # buttons that are never too old
 AFFIRMATIVE = frozenset(["ya", "y", "iya", "yes", "ok", "oke", "okay", "setuju", "agree", "benar", "betul"])
 AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join", "!restart_yes"})
 NEGATIONS = frozenset(["tidak", "belum", "bukan", "never", "no", "not"])
@@ -118,6 +124,17 @@ def _status(turn: Turn, flow: Flow, step: Step) -> Outcome:
 
 def _draw(turn: Turn, flow: Flow, step: Step) -> Outcome:
     return waves.check(turn)
+
+
+def _at_home(come_in: Callable[[Turn], Outcome]) -> Callable[[Turn, Flow, Step], Outcome]:
+    """For those who have registered; the others are told to go on with it."""
+
+    def handle(turn: Turn, flow: Flow, step: Step) -> Outcome:
+        if turn.person_id is None or flow.name != "home":
+            raise DomainError("trainings.register_first")
+        return come_in(turn)
+
+    return handle
 
 
 def _language(turn: Turn, flow: Flow, step: Step) -> Outcome:
@@ -239,6 +256,10 @@ _HANDLERS: dict[str, Callable[[Turn, Flow, Step], Outcome]] = {
     "help": _help,
     "status": _status,
     "draw": _draw,
+    "trainings": _at_home(trainings.come_in),
+    "mine": _at_home(purchases.come_in),
+    "codes": _at_home(purchases.codes),
+    "survey": _at_home(surveys.come_in),
     "language": _language,
     "language_en": _language_en,
     "language_id": _language_id,

@@ -102,7 +102,7 @@ def message_json(message: Outgoing) -> dict[str, Any]:
         "text": rendered.text,
         "language": message.row.language,
         "ask": rendered.ask,
-        "choices": [{"id": choice.id, "label": choice.label} for choice in rendered.choices],
+        "choices": [{"id": choice.id, "label": choice.label, "detail": choice.detail} for choice in rendered.choices],
     }
 
 

@@ -20,7 +20,7 @@ from bot.web import UNREADABLE
 from domain.ports import PhotoError
 from handlers.conversation import Contact, Inbound, RemotePhoto
 from handlers.engine import TurnResult, TurnUnavailableError
-from handlers.i18n import Rendered
+from handlers.i18n import Rendered, with_details
 from models.enums import Channel, OutboxStatus
 
 log = logging.getLogger(__name__)
@@ -265,7 +265,7 @@ class TelegramChannel:
         chat = [reply for reply in result.replies if reply.row.channel == Channel.TELEGRAM]
         if len(chat) != 1 or chat[0].row.status != OutboxStatus.SENT:
             return web.Response()
-        params = layout(chat_id, chat[0].render(), self._contact_button)
+        params = layout(chat_id, with_details(chat[0].render()), self._contact_button)
         body = msgspec.json.encode({"method": "sendMessage", **params})
         return web.Response(body=body, headers=_JSON)
 
@@ -335,6 +335,7 @@ class TelegramChannel:
 
     async def send(self, to: str, message: Rendered, number: int) -> Sent | SendError:
         """See bot.channel.Sender."""
+        message = with_details(message)
         parts = pieces(message.text)
         for part in parts[:-1]:
             sent = await self._call(layout(to, Rendered(part), self._contact_button))

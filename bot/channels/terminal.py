@@ -11,6 +11,7 @@ from bot.channel import Desk
 from domain.ports import PhotoError
 from handlers.conversation import Inbound
 from handlers.engine import Outgoing
+from handlers.i18n import numbered_line
 from models.enums import Channel
 
 HELP = "Type an answer or a button's number. Photo: --photo PATH   Leave: --quit\n"
@@ -22,7 +23,7 @@ def layout(message: Outgoing) -> str:
     rendered = message.render()
     if message.body.to:
         return f"   [{message.row.channel} to {message.body.to}] {rendered.text}"
-    buttons = [f"   {number}. {choice.label}" for number, choice in enumerate(rendered.choices, start=1)]
+    buttons = [f"   {numbered_line(number, choice)}" for number, choice in enumerate(rendered.choices, start=1)]
     return "\n".join([f"\n🌊 {rendered.text}", *buttons])
 
 

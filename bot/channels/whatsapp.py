@@ -15,13 +15,13 @@ import msgspec
 from bot.channel import SendError, Sent
 from bot.gateways.twilio import Twilio
 from handlers.conversation import Inbound, RemotePhoto
-from handlers.i18n import Rendered, numbered
+from handlers.i18n import Label, Rendered, numbered
 from models.enums import Channel
 
 MAX_TEXT = 1600
 PREFIX = "whatsapp:"
 MAX_BUTTONS, BUTTON_LABEL = 3, 20
-LIST_LABEL = 24
+LIST_LABEL, LIST_DETAIL = 24, 72
 MAX_VARIABLE = 255
 _BROKEN = re.compile(r"[\n\t]| {5}")  # what a content's variable may not hold
 
@@ -93,16 +93,31 @@ class WhatsAppSender:
 def buttons(message: Rendered, contents: Mapping[str, str]) -> dict[str, str] | None:
     """Parameters that show the choices as buttons or as a list; None where no content was made or they don't fit."""
     count = len(message.choices)
-    longest = max((len(choice.label) for choice in message.choices), default=0)
+    choices = [_short(choice) for choice in message.choices]
+    longest = max((len(choice.label) for choice in choices), default=0)
     if not message.choices or len(message.text) > MAX_VARIABLE or _BROKEN.search(message.text):
         return None
-    if count <= MAX_BUTTONS and longest <= BUTTON_LABEL:
+    detailed = any(choice.detail for choice in choices)
+    if count <= MAX_BUTTONS and longest <= BUTTON_LABEL and not detailed:
         content = contents.get(f"buttons_{count}")
     else:
-        content = contents.get(f"list_{count}") if longest <= LIST_LABEL else None
+        content = contents.get(f"{'details' if detailed else 'list'}_{count}") if longest <= LIST_LABEL else None
     if content is None:
         return None
     variables = {"text": message.text}
-    for at, choice in enumerate(message.choices, 1):
+    for at, choice in enumerate(choices, 1):
         variables |= {f"label{at}": choice.label, f"id{at}": choice.id}
+        if detailed:
+            variables[f"detail{at}"] = choice.detail or " "
     return {"content_sid": content, "content_variables": json.dumps(variables)}
+
+
+def _short(choice: Label) -> Label:
+    """A choice whose smaller print tells it from the others may be cut to fit a list."""
+    if not choice.detail:
+        return choice
+    return Label(choice.id, _cut(choice.label, LIST_LABEL), _cut(choice.detail, LIST_DETAIL))
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

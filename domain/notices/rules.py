@@ -42,6 +42,9 @@ KINDS: Mapping[str, Kind] = {
     "lapsed": Kind(4, ("wave", "deadline_date"), always=True, days=30),
     "verification_needed": Kind(4, (), days=7),
     "payment_sent": Kind(5, ("amount_number",), always=True, days=30),
+    "training_finished": Kind(5, ("training",), sms=False, days=30),
+    "certificate_refused": Kind(5, ("training",), sms=False, days=30),
+    "training_suspended": Kind(3, ("training",), sms=False, always=True, days=30),
     "survey_open": Kind(6, ("amount_number", "deadline_date"), sms=False, days=14),
     "wave_open": Kind(7, ("wave", "closes_time"), sms=False, days=7),
     "not_selected": Kind(8, ("wave", "reason_label"), sms=False, days=14),
@@ -56,6 +59,7 @@ SAMPLES: Mapping[str, object] = {
     "closes_time": "2026-09-30T16:59:00+00:00",
     "amount_number": 2_400_000,
     "reason_label": "notice.reason_quota",
+    "training": "Bahasa Inggris untuk Kerja Lanjutan",
     "check_code": "K7M2QX",
     "link": "https://www.gelombang.go.id/l/ABCDEFGHJK",
 }

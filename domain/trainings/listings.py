@@ -9,10 +9,11 @@ from tortoise.expressions import Q
 
 from domain import regions
 from domain.errors import DomainError
+from domain.notices.actions import announce
 from domain.trainings.catalogue import Listing
 from domain.trainings.rules import Line
-from models.enums import TrainingMode, TrainingStatus
-from models.training import Platform, Provider, Training, TrainingVersion
+from models.enums import PurchaseStatus, TrainingMode, TrainingStatus
+from models.training import Platform, Provider, Purchase, Training, TrainingVersion
 
 PORTION = 500  # lines a transaction: none lasts over 200 ms
 SHOWN = 700  # letters of a description that a card shows
@@ -159,17 +160,32 @@ async def _named(model: type[Provider] | type[Platform], names: Mapping[str, str
 
 
 async def suspend_training(number: int, now: datetime, *, suspended: bool) -> Training:
-    """Let a training vanish from the menus or come back; refused with staff.no_training."""
+    """Let a training vanish from the menus or come back; who bought and did not finish it is told what next. Refused
+    with staff.no_training.
+    """
     training = await Training.get_or_none(id=number)
     if training is None:
         raise DomainError("staff.no_training", training=number)
     training.suspended, training.changed_at = suspended, now
     await training.save(update_fields=["suspended", "changed_at"])
+    if suspended:
+        await _tell_buyers([training], now)
     return training
 
 
 async def suspend_provider(provider: Provider, now: datetime, *, suspended: bool) -> None:
-    """Let all of a provider's trainings vanish from the menus or come back."""
+    """Let all of a provider's trainings vanish from the menus or come back; who bought one is told what next."""
     status = TrainingStatus.SUSPENDED if suspended else TrainingStatus.ACTIVE
     await Provider.filter(id=provider.id).update(status=status)
     await Training.filter(provider_id=provider.id).update(changed_at=now)
+    if suspended:
+        await _tell_buyers(await Training.filter(provider_id=provider.id), now)
+
+
+async def _tell_buyers(trainings: Sequence[Training], now: datetime) -> None:
+    for training in trainings:
+        unfinished = [PurchaseStatus.BOUGHT, PurchaseStatus.REDEEMED]
+        rows = await Purchase.filter(training_id=training.id, status__in=unfinished).values_list("person_id")
+        people = sorted(int(person) for (person,) in rows)
+        params = {"training": training.title}
+        await announce(Training._meta.db, "training_suspended", training.id, people, now, params=params)

@@ -8,6 +8,7 @@ from tortoise.expressions import F, Q
 from domain.errors import DomainError
 from domain.money import actions as money
 from domain.money import rules as accounts
+from domain.notices.actions import announce
 from domain.trainings.rules import MAX_LIVE, may_cancel, new_code
 from domain.waves import places
 from models import crypto
@@ -130,6 +131,12 @@ async def _own(person_id: int, purchase_id: int) -> Purchase:
 async def note(purchase: Purchase, what: str, by: str, now: datetime, sequence: int = 0) -> None:
     """Something happened to a purchase."""
     await PurchaseEvent.create(purchase_id=purchase.id, what=what, sequence=sequence, by=by, at=now)
+
+
+async def tell(kind: str, purchase: Purchase, subject_id: int, now: datetime) -> None:
+    """Let the person of a purchase be told something about its training, which is loaded."""
+    params = {"training": purchase.training.title}
+    await announce(Purchase._meta.db, kind, subject_id, [purchase.person_id], now, params=params)
 
 
 async def bought_by(person_id: int) -> list[Bought]:

@@ -11,7 +11,7 @@ from tortoise.expressions import Q
 from domain.errors import DomainError
 from domain.money import actions as money
 from domain.money import rules as accounts
-from domain.trainings.purchases import code_index, note
+from domain.trainings.purchases import code_index, note, tell
 from domain.trainings.rules import read_code
 from models.enums import PurchaseStatus
 from models.training import Provider, ProviderKey, Purchase, PurchaseEvent
@@ -97,9 +97,9 @@ async def _redeemed(provider_id: int, typed: str) -> Purchase:
 
 async def complete(
     provider_id: int, typed: str, progress: int, certificate: str, score: float | None, now: datetime
-) -> tuple[Redeemable, bool]:
-    """Note how far somebody is, in percent, which only rises; at 100 the training is finished. Gives whether it is so
-    from this call on. A certificate's number that is there stays.
+) -> Redeemable:
+    """Note how far somebody is, in percent, which only rises; at 100 the training is finished and the person is told.
+    A certificate's number that is there stays.
     """
     purchase = await _redeemed(provider_id, typed)
     purchase.progress = max(purchase.progress, progress)
@@ -114,7 +114,10 @@ async def complete(
     await purchase.save(
         update_fields=["progress", "score", "certificate_number", "certified_at", "status", "finished_at"]
     )
-    return await _seen(purchase, POST_TEST), finished
+    seen = await _seen(purchase, POST_TEST)
+    if finished:
+        await tell("training_finished", purchase, purchase.id, now)
+    return seen
 
 
 # --- providers' keys

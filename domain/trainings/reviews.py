@@ -6,9 +6,8 @@ from tortoise.expressions import F
 
 from domain.errors import DomainError
 from domain.programme import TrainingRules
-from domain.trainings.purchases import PERSON, note
+from domain.trainings.purchases import PERSON, note, tell
 from domain.trainings.rules import may_review
-from models.conversation import Conversation
 from models.enums import PurchaseStatus, TaskStatus
 from models.training import CertificateCheck, Purchase, Review, Training
 
@@ -83,9 +82,9 @@ async def open_certificates(limit: int = 50) -> list[CertificateCheck]:
     return await waiting.prefetch_related("purchase__training__provider", "purchase__person")
 
 
-async def decide_certificate(number: int, *, accept: bool, words: str, by: str, now: datetime) -> int:
-    """Staff accept a certificate, which finishes its training, or say what is wrong with it; gives the person's
-    conversation, 0 where there is none. Refused with staff.no_certificate or staff.no_words.
+async def decide_certificate(number: int, *, accept: bool, words: str, by: str, now: datetime) -> None:
+    """Staff accept a certificate, which finishes its training, or say what is wrong with it; the person is told.
+    Refused with staff.no_certificate or staff.no_words.
     """
     if not accept and not words:
         raise DomainError("staff.no_words")
@@ -94,13 +93,20 @@ async def decide_certificate(number: int, *, accept: bool, words: str, by: str, 
     )
     if not done:
         raise DomainError("staff.no_certificate", certificate=number)
-    check = await CertificateCheck.get(id=number).prefetch_related("purchase")
+    check = await CertificateCheck.get(id=number).prefetch_related("purchase__training")
     purchase = check.purchase
-    if accept:
-        finished = {"status": PurchaseStatus.FINISHED, "progress": 100}
-        new = await Purchase.filter(id=purchase.id, finished_at__isnull=True).update(**finished, finished_at=now)
-        await Purchase.filter(id=purchase.id, certified_at__isnull=True).update(certified_at=now)
-        if new:
-            await note(purchase, "finished", by, now)
-    talk = await Conversation.filter(person_id=purchase.person_id).order_by("-heard_at", "-id").first()
-    return talk.id if talk else 0
+    if not accept:
+        await tell("certificate_refused", purchase, number, now)
+        return
+    finished = {"status": PurchaseStatus.FINISHED, "progress": 100}
+    new = await Purchase.filter(id=purchase.id, finished_at__isnull=True).update(**finished, finished_at=now)
+    await Purchase.filter(id=purchase.id, certified_at__isnull=True).update(certified_at=now)
+    if new:
+        await note(purchase, "finished", by, now)
+        await tell("training_finished", purchase, purchase.id, now)
+
+
+async def last_refusal(purchase_id: int) -> str:
+    """What staff said of a certificate they did not accept; empty where they said nothing."""
+    check = await CertificateCheck.filter(purchase_id=purchase_id).order_by("-id").first()
+    return check.words if check is not None and check.accepted is False else ""

@@ -11,6 +11,7 @@ from handlers.conversation import (
     Flow,
     Go,
     Outcome,
+    PhotoOutcome,
     Say,
     Stay,
     Step,
@@ -19,14 +20,19 @@ from handlers.conversation import (
     pressed,
     without,
 )
-from handlers.conversations import standing
+from handlers.conversations import purchases, standing, surveys, trainings
 from handlers.conversations.codes import send_code
 from handlers.conversations.waves import join_wave, status_lines
-from models.enums import Channel
+from models.enums import Channel, PhotoKind
 
 
 def _ask_menu(turn: Turn) -> Say:
-    choices = [Choice("!status", "home.status_button")]
+    choices = [Choice("!trainings", "home.trainings_button")]
+    if turn.draft.get("wallet", {}).get("count"):
+        choices.append(Choice("!mine", "home.mine_button"))
+    if "survey" in turn.draft:
+        choices.append(Choice("!survey", "surveys.open_button"))
+    choices.append(Choice("!status", "home.status_button"))
     if turn.open_wave and turn.draft.get("wave") != turn.open_wave:
         choices.append(Choice("join", "home.join_button"))
     if "ticket" in turn.draft:
@@ -109,8 +115,13 @@ def _take_email_code(turn: Turn) -> Outcome:
 
 
 def _outcome(turn: Turn) -> Outcome:
-    """What verification came to is told at once. A photo's outcome after the registration was sent off is too late."""
-    return standing.tell(turn) if isinstance(turn.inbound.outcome, VerificationOutcome) else Stay()
+    """What verification came to is told at once; a fetched certificate goes to staff. Any other photo's outcome is too
+    late after the registration was sent off.
+    """
+    outcome = turn.inbound.outcome
+    if isinstance(outcome, PhotoOutcome) and outcome.kind == PhotoKind.CERTIFICATE:
+        return purchases.certificate_outcome(turn, outcome)
+    return standing.tell(turn) if isinstance(outcome, VerificationOutcome) else Stay()
 
 
 FLOW = Flow(
@@ -119,6 +130,9 @@ FLOW = Flow(
         Step("home.menu", _ask_menu, _take_menu, needs="home.need_choice"),
         Step("registration.email", _ask_email, _take_email, needs="registration.email_unreadable"),
         Step("registration.email_code", _ask_email_code, _take_email_code, needs="registration.code_unreadable"),
+        *trainings.STEPS,
+        *purchases.STEPS,
+        *surveys.STEPS,
     ),
     _status,
     _outcome,

@@ -9,23 +9,30 @@ import pytest
 
 from domain.notices.rules import KINDS, SAMPLES, SMS_SEPTETS, sms_septets, words_key
 from handlers import i18n
+from domain.trainings.rules import LANGUAGES
 from models.enums import Channel, Education, Employment, Interest, Layer
 from tests.domain.test_layers import every_reason
 
 ROOT = Path(__file__).parents[2]
 KEY = re.compile(
-    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|draw|telegram|notice|link)\.[a-z_]*[a-z]"
+    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|draw|telegram|notice|link|trainings|surveys|money)\.[a-z_]*[a-z]"
 )
 MADE = (
     {f"education.{v}" for v in Education}
     | {f"employment.{v}" for v in Employment}
     | {f"interest.{v}" for v in Interest}
     | {f"layer.name_{v}" for v in Layer}
+    | {f"trainings.stars_{number}" for number in range(1, 6)}
+    | {f"trainings.language_{language}" for language in LANGUAGES}
 )
 NOTICES = {f"notice.name_{kind}" for kind in KINDS} | {
     words_key(kind, channel)
     for kind, rules in KINDS.items()
     for channel in (Channel.TELEGRAM, *([Channel.SMS] if rules.sms else []))
+}
+SCREENS = {"registration.summary", "home.menu", "surveys.question"} | {
+    f"trainings.{name}"
+    for name in ("list", "sort", "filter", "value", "card", "saved", "confirm", "mine", "purchase", "cancel")
 }
 
 
@@ -40,9 +47,8 @@ def keys_in_code() -> set[str]:
     from handlers.conversations.registration import CORRECTABLE  # noqa: PLC0415
     from handlers.flows import STEPS  # noqa: PLC0415
 
-    return (found | {f"registration.fix_{name}" for name in CORRECTABLE}) - set(STEPS) | (
-        {"registration.summary", "home.menu"}
-    )
+    # Some screens are called like their step.
+    return (found | {f"registration.fix_{name}" for name in CORRECTABLE}) - set(STEPS) | SCREENS
 
 
 def placeholders(text: str) -> set[str]:

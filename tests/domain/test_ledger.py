@@ -47,7 +47,7 @@ async def test_whatever_is_posted_each_key_counts_once_and_nobody_is_overdrawn(
     db: BaseDBAsyncClient, moves: list[Movement]
 ) -> None:
     await _empty(db)
-    held, known = dict.fromkeys(SIX, 0), set()
+    held, known = dict.fromkeys(SIX, 0), set[str]()
     for move in moves:
         fits = move.source.kind == AccountKind.TREASURY or held[move.source] >= move.amount
         try:

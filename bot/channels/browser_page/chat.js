@@ -112,6 +112,7 @@ function choices(list) {
   group.setAttribute("role", "group");
   for (const choice of list) {
     const button = element("button", "", choice.label);
+    if (choice.detail) button.append(element("small", "", choice.detail));
     button.type = "button";
     button.addEventListener("click", () => {
       button.setAttribute("aria-pressed", "true");

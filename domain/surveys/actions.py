@@ -1,0 +1,129 @@
+"""Opening surveys and keeping answers. Verbs load, ask the rules and save in the caller's transaction; none commits."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from domain.errors import DomainError
+from domain.money import actions as money
+from domain.money import rules as accounts
+from domain.notices.actions import announce
+from domain.programme import Programme
+from domain.surveys.rules import REVIEWED, Survey
+from domain.waves.rules import last_day
+from models.survey import SurveyInvitation, SurveyResponse
+from models.training import Review
+
+PORTION = 500
+
+
+def survey_called(programme: Programme, code: str) -> Survey | None:
+    """A survey by its code."""
+    return next((survey for survey in programme.surveys if survey.code == code), None)
+
+
+async def open_due(person_id: int, programme: Programme, now: datetime) -> list[SurveyInvitation]:
+    """Open what one person may answer by now; gives what is new."""
+    opened = []
+    for survey in programme.surveys:
+        if await SurveyInvitation.filter(person_id=person_id, survey=survey.code).exists():
+            continue
+        since = await _begun(person_id, survey)
+        if since is not None and now >= since + timedelta(days=survey.wait_days):
+            opened.append(await _open(person_id, survey, now))
+    return opened
+
+
+async def _begun(person_id: int, survey: Survey) -> datetime | None:
+    """When what opens a survey happened."""
+    if survey.after == REVIEWED:
+        review = await Review.filter(purchase__person_id=person_id).order_by("id").first()
+        return review.written_at if review else None
+    before = await SurveyResponse.get_or_none(person_id=person_id, survey=survey.after)
+    return before.finished_at if before else None
+
+
+async def _open(person_id: int, survey: Survey, now: datetime) -> SurveyInvitation:
+    closes = now + timedelta(days=survey.open_days)
+    row, _ = await SurveyInvitation.get_or_create(
+        person_id=person_id, survey=survey.code, defaults={"opened_at": now, "closes_at": closes}
+    )
+    return row
+
+
+async def open_some(programme: Programme, now: datetime) -> int:
+    """Open later surveys for those who answered the one before long enough ago, and tell them; gives how many."""
+    opened, db = 0, SurveyInvitation._meta.db
+    for survey in programme.surveys:
+        if survey.after == REVIEWED:
+            continue
+        rows = await db.execute_query_dict(
+            *(
+                SurveyResponse.filter(survey=survey.after, finished_at__lte=now - timedelta(days=survey.wait_days))
+                .exclude(person_id__in=SurveyInvitation.filter(survey=survey.code).values("person_id"))
+                .order_by("id")
+                .limit(PORTION)
+                .values("person_id")
+                .sql(params_inline=False)
+            )
+        )
+        people = [int(row["person_id"]) for row in rows]
+        if not people:
+            continue
+        closes = now + timedelta(days=survey.open_days)
+        await SurveyInvitation.bulk_create(
+            [
+                SurveyInvitation(person_id=person, survey=survey.code, opened_at=now, closes_at=closes)
+                for person in people
+            ],
+            ignore_conflicts=True,
+        )
+        number = programme.surveys.index(survey) + 1
+        amount = programme.money_on(now.date()).survey_incentive
+        params = {"amount_number": amount, "deadline_date": last_day(closes)}
+        opened += await announce(db, "survey_open", number, people, now, params=params)
+    return opened
+
+
+async def open_for(person_id: int, programme: Programme, now: datetime) -> Survey | None:
+    """The survey that a person is to answer now; None where there is none."""
+    answered = {code for (code,) in await SurveyResponse.filter(person_id=person_id).values_list("survey")}
+    rows = SurveyInvitation.filter(person_id=person_id, closes_at__gt=now).order_by("id")
+    for row in await rows:
+        if row.survey not in answered and (survey := survey_called(programme, row.survey)):
+            return survey
+    return None
+
+
+async def finish(  # noqa: PLR0913 - one finished survey
+    person_id: int,
+    survey: Survey,
+    answers: dict[str, Any],
+    language: str,
+    started_at: datetime,
+    programme: Programme,
+    now: datetime,
+) -> int:
+    """Keep a finished survey, which earns its incentive once; gives the rupiah, 0 where it was answered before.
+
+    Refused with surveys.none where it is not open for this person.
+    """
+    # The update is the lock, on SQLite too.
+    opened = SurveyInvitation.filter(person_id=person_id, survey=survey.code, closes_at__gt=now)
+    if not await opened.update(survey=survey.code):
+        raise DomainError("surveys.none")
+    if await SurveyResponse.filter(person_id=person_id, survey=survey.code).exists():
+        return 0
+    await SurveyResponse.create(
+        person_id=person_id,
+        survey=survey.code,
+        version=survey.version,
+        language=language,
+        answers=msgspec.json.encode(survey.counted(answers)).decode(),
+        started_at=started_at,
+        finished_at=now,
+    )
+    amount = programme.money_on(now.date()).survey_incentive
+    await money.post(SurveyResponse._meta.db, [accounts.surveyed(survey.code, person_id, amount)], now)
+    return amount
