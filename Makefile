@@ -63,7 +63,7 @@ COMPILE := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= $(BIN)/pip-compile --quiet 
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --no-header
 
 lock: .venv/dev  ## pin the requirements anew (add UPGRADE=--upgrade for newer versions)
-	$(COMPILE) $(UPGRADE) --extra postgres --extra redis --output-file requirements/run.txt pyproject.toml
+	$(COMPILE) $(UPGRADE) --extra postgres --extra redis --extra analysis --output-file requirements/run.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --all-extras --output-file requirements/dev.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --output-file requirements/facenet.txt requirements/facenet.in
 	cat requirements/facenet-pinned.in >> requirements/facenet.txt

@@ -34,6 +34,7 @@ from bot.gateways.twilio import Twilio
 from bot.notices import Notices
 from bot.partners import KycDesk
 from bot.photos import Photos, Remote
+from bot.provider_api import ProviderApi
 from bot.reports import TwilioDesk
 from bot.settings import Settings
 from bot.templates import Templates
@@ -228,6 +229,7 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
         browser.BrowserChat(app.desk()).add_routes(site)
         DrawPages(settings.draws_dir).add_routes(site)
         KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
+        ProviderApi(clock.now).add_routes(site)
         if telegram:
             site.router.add_post("/webhooks/telegram", webserver.guarded(telegram.webhook(app.receive)))
         if twilio:

@@ -6,7 +6,7 @@ A code of another provider is as unknown as one that never was: nobody learns by
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tortoise.expressions import Q
+from tortoise.expressions import F, Q
 
 from domain.errors import DomainError
 from domain.money import actions as money
@@ -42,8 +42,10 @@ async def look_up(provider_id: int, typed: str, sequence: int = 1) -> Redeemable
     return await _seen(await _purchase(provider_id, typed), sequence)
 
 
-async def _purchase(provider_id: int, typed: str) -> Purchase:
+async def _purchase(provider_id: int, typed: str, *, lock: bool = False) -> Purchase:
     code = read_code(typed)
+    if lock and code:  # an update before the reading: one call about a purchase after the other, on SQLite too
+        await Purchase.filter(code_index=code_index(code)).update(progress=F("progress"))
     found = await Purchase.get_or_none(code_index=code_index(code), provider_id=provider_id) if code else None
     if found is None:
         raise DomainError("partner.unknown_code")
@@ -62,7 +64,7 @@ async def _seen(purchase: Purchase, sequence: int) -> Redeemable:
 
 async def commit(provider_id: int, typed: str, now: datetime) -> Redeemable:
     """Use a code: its provider is owed the price from now on. Using it again gives the same answer."""
-    purchase = await _purchase(provider_id, typed)
+    purchase = await _purchase(provider_id, typed, lock=True)
     await _use(purchase, now)
     return await _seen(await Purchase.get(id=purchase.id), 1)
 
@@ -75,8 +77,6 @@ async def _use(purchase: Purchase, now: datetime) -> None:
         db = Purchase._meta.db
         await money.post(db, [accounts.redeemed(purchase.id, purchase.provider_id, purchase.price)], now)
         await note(purchase, "redeemed", f"provider {purchase.provider_id}", now)
-    elif (await Purchase.get(id=purchase.id)).status == PurchaseStatus.CANCELLED:
-        raise DomainError("partner.cancelled_code")  # taken back at this very moment
 
 
 async def attend(provider_id: int, typed: str, sequence: int, now: datetime) -> Redeemable:
@@ -88,11 +88,10 @@ async def attend(provider_id: int, typed: str, sequence: int, now: datetime) -> 
 
 
 async def _redeemed(provider_id: int, typed: str) -> Purchase:
-    purchase = await _purchase(provider_id, typed)
-    # An update first: one call about a purchase after the other, on SQLite too.
-    if not await Purchase.filter(id=purchase.id, redeemed_at__isnull=False).update(live=True):
+    purchase = await _purchase(provider_id, typed, lock=True)
+    if purchase.redeemed_at is None:
         raise DomainError("partner.not_redeemed")
-    return await Purchase.get(id=purchase.id)
+    return purchase
 
 
 async def complete(

@@ -140,7 +140,9 @@ def ask_list(turn: Turn) -> Say:
     if at + PAGE < total:
         choices.append(Choice("next", "trainings.next_button"))
     below = [Choice("filter", "trainings.filter_button"), Choice("sort", "trainings.sort_button")]
-    if turn.draft.get("saved"):
+    if query.words:
+        below.append(Choice("clear", "trainings.clear_button"))
+    elif turn.draft.get("saved"):
         below.append(Choice("saved", "trainings.saved_button"))
     page = {"page_number": at // PAGE + 1, "pages_number": -(-total // PAGE)}
     return Say("trainings.list", {**params, **page}, (*choices, *below, Choice("home", "trainings.home_button")))
