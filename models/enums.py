@@ -54,7 +54,7 @@ class PhotoKind(StrEnum):
     CARD = "card"
     SELFIE = "selfie"
     TURNED = "turned"
-    CERTIFICATE = "certificate"
+    CERTIFICATE = "document"  # as it is stored
 
 
 class FaceVerdict(StrEnum):

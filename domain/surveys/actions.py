@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from tortoise.expressions import Subquery
 
+from domain.clock import WIB
 from domain.errors import DomainError
 from domain.money import actions as money
 from domain.money import rules as accounts
@@ -58,17 +60,10 @@ async def open_some(programme: Programme, now: datetime) -> int:
     for survey in programme.surveys:
         if survey.after == REVIEWED:
             continue
-        rows = await db.execute_query_dict(
-            *(
-                SurveyResponse.filter(survey=survey.after, finished_at__lte=now - timedelta(days=survey.wait_days))
-                .exclude(person_id__in=SurveyInvitation.filter(survey=survey.code).values("person_id"))
-                .order_by("id")
-                .limit(PORTION)
-                .values("person_id")
-                .sql(params_inline=False)
-            )
-        )
-        people = [int(row["person_id"]) for row in rows]
+        opened_before = Subquery(SurveyInvitation.filter(survey=survey.code).values("person_id"))
+        answered = SurveyResponse.filter(survey=survey.after, finished_at__lte=now - timedelta(days=survey.wait_days))
+        waiting = answered.exclude(person_id__in=opened_before).order_by("id").limit(PORTION)
+        people = [int(person) for (person,) in await waiting.values_list("person_id")]
         if not people:
             continue
         closes = now + timedelta(days=survey.open_days)
@@ -80,7 +75,7 @@ async def open_some(programme: Programme, now: datetime) -> int:
             ignore_conflicts=True,
         )
         number = programme.surveys.index(survey) + 1
-        amount = programme.money_on(now.date()).survey_incentive
+        amount = programme.money_on(now.astimezone(WIB).date()).survey_incentive
         params = {"amount_number": amount, "deadline_date": last_day(closes)}
         opened += await announce(db, "survey_open", number, people, now, params=params)
     return opened
@@ -124,6 +119,6 @@ async def finish(  # noqa: PLR0913 - one finished survey
         started_at=started_at,
         finished_at=now,
     )
-    amount = programme.money_on(now.date()).survey_incentive
+    amount = programme.money_on(now.astimezone(WIB).date()).survey_incentive
     await money.post(SurveyResponse._meta.db, [accounts.surveyed(survey.code, person_id, amount)], now)
     return amount

@@ -124,8 +124,10 @@ def _back(turn: Turn) -> Go:
         return Go("surveys.question", {**turn.draft, "survey": without(kept, "picked")})
     if not answers:
         return Go("home.menu", turn.draft)
-    left = without(answers, list(answers)[-1])
-    return Go("surveys.question", {**turn.draft, "survey": {**kept, "answers": left}})
+    last = list(answers)[-1]
+    given = answers[last]
+    again = {**kept, "answers": without(answers, last), "picked": given if isinstance(given, list) else []}
+    return Go("surveys.question", {**turn.draft, "survey": again})
 
 
 STEPS = (Step("surveys.question", ask_question, take_answer, needs="surveys.need_answer", back=_back),)
