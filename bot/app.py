@@ -37,6 +37,7 @@ from bot.photos import Photos, Remote
 from bot.provider_api import ProviderApi
 from bot.reports import TwilioDesk
 from bot.settings import Settings
+from bot.surveys import Surveys
 from bot.templates import Templates
 from bot.verifications import Verifications
 from bot.waves import Waves
@@ -89,6 +90,7 @@ class App:
         self.waves = Waves(db, programme, now, self._wave_is_open, self.notices.wake)
 
         self.catalogue = CatalogueFeed(programme, now, self._use_catalogue)
+        self.surveys = Surveys(programme, now, self.notices.wake)
 
     def _use_catalogue(self, catalogue: Catalogue) -> None:
         self.engine.catalogue = catalogue
@@ -104,7 +106,7 @@ class App:
     def workers(self) -> tuple[Runs, ...]:
         """Everything that runs for as long as the process does."""
         work = self.photos.work, self.verifications.work
-        return self.engine, self.delivery, self.templates, self.notices, self.waves, self.catalogue, *work
+        return self.engine, self.delivery, self.templates, self.notices, self.waves, self.catalogue, self.surveys, *work
 
     async def receive(self, inbound: Inbound) -> TurnResult:
         """Take a message and deliver the replies: what every channel calls."""

@@ -56,5 +56,6 @@ class CatalogueFeed:
         self._seen = max((row["changed_at"] for row in rows), default=self._seen)
         if different:
             weight = self._programme.trainings.rating_weight
-            self._use(await asyncio.to_thread(Catalogue, list(self._rows.values()), weight))
+            listings = list(self._rows.values())
+            self._use(await asyncio.to_thread(lambda: Catalogue(listings, weight).warm()))
         return different

@@ -14,7 +14,10 @@ from bot.settings import Settings
 from bot.staff_cli import Add
 from bot.wave_cli import refusing
 from domain import clock, regions
+from domain.programme import DEFAULT, load
+from domain.surveys.actions import survey_called
 from domain.trainings import listings, redemption, reviews
+from models.survey import SurveyInvitation, SurveyResponse
 from models.training import Provider, ProviderKey, Training
 
 OVERLAP_DAYS = 7  # that an old key is good for beside the new one
@@ -39,6 +42,10 @@ def add_commands(add: Add) -> None:
     certificates.add_argument("number", type=int, nargs="?")
     certificates.add_argument("--words", default="", help="to the person: what is wrong and what to do")
     certificates.add_argument("--staff", default=getpass.getuser(), help="who does it (default: who is logged in)")
+    surveys = add("surveys", _surveys, "the surveys there are, and their answers (docs/surveys.md)")
+    surveys.add_argument("what", choices=["list", "export"])
+    surveys.add_argument("code", nargs="?", help="which survey")
+    surveys.add_argument("file", type=Path, nargs="?", help="where to; .csv or .parquet")
     providers = add("providers", _providers, "training providers, their keys and their evaluation (docs/providers.md)")
     what = providers.add_subparsers(dest="what", required=True, metavar="WHAT")
     what.add_parser("list", help="all providers with the number of their trainings and keys")
@@ -116,6 +123,27 @@ def _certificates(settings: Settings, options: argparse.Namespace) -> int:
                 options.number, accept=accept, words=words, by=options.staff, now=clock.now()
             )
         print("kept; the person is told")
+        return 0
+
+    return refusing(settings, work)
+
+
+def _surveys(settings: Settings, options: argparse.Namespace) -> int:
+    from bot.surveys import export  # noqa: PLC0415
+
+    programme = load(settings.programme or DEFAULT)
+
+    async def work(db: Any) -> int:
+        if options.what == "list":
+            for each in programme.surveys:
+                opened = await SurveyInvitation.filter(survey=each.code).count()
+                answered = await SurveyResponse.filter(survey=each.code).count()
+                print(f"{each.code:<24} {answered:>9,} of {opened:>9,} answered  {each.title['en']}")
+            return 0
+        survey = survey_called(programme, options.code or "")
+        if survey is None or options.file is None:
+            raise ValueError("say which survey and which file: gelombang surveys export CODE FILE")
+        print(f"{await export(survey, options.file):,} answers: {options.file}")
         return 0
 
     return refusing(settings, work)

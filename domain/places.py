@@ -38,9 +38,10 @@ def whereabouts(region_code: str) -> Point | None:
 
 def in_indonesia(point: Point) -> bool:
     """Whether a point lies on Indonesian land or within 4 km of it; near the borders neighbours' land counts too."""
-    row, column = int((point[0] - SOUTH) / CELL), int((point[1] - WEST) / CELL)
-    if not (SOUTH <= point[0] < NORTH and WEST <= point[1] < EAST and row < ROWS and column < COLUMNS):
+    if not (SOUTH <= point[0] < NORTH and WEST <= point[1] < EAST):  # nor is what is no number
         return False
+    row = min(int((point[0] - SOUTH) / CELL), ROWS - 1)
+    column = min(int((point[1] - WEST) / CELL), COLUMNS - 1)
     at = row * COLUMNS + column
     return bool(_land()[at >> 3] >> (7 - (at & 7)) & 1)
 

@@ -108,6 +108,16 @@ TESTS: Mapping[str, Callable[[Listing, Any], bool]] = {
     "until": lambda listing, value: listing.starts_on is None or listing.starts_on <= value,
 }
 
+BOTH_MODES = (TrainingMode.HYBRID, TrainingMode.ONLINE, TrainingMode.OFFLINE)
+# Fields with few values, and the values whose filter lets a training through.
+SORTED_INTO: Mapping[str, Callable[[Listing], tuple[str, ...]]] = {
+    "category": lambda listing: (listing.category,),
+    "platform": lambda listing: (listing.platform,),
+    "language": lambda listing: (listing.language,),
+    "mode": lambda listing: BOTH_MODES if listing.mode == TrainingMode.HYBRID else (listing.mode,),
+}
+KEPT_FILTERS = 256
+
 
 def weighted_rating(stars: int, reviews: int, average: float, weight: int) -> float:
     """Bayesian average: a training's own reviews beside so many average ones, so that one review does not win."""
@@ -121,17 +131,31 @@ class Order:
     listings: Sequence[Listing]
     positions: Sequence[int]
     _bits: dict[Filter, int] = field(default_factory=dict)
+    _fields: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def bits(self, wanted: Filter) -> int:
         """Where in this order a filter lets trainings through."""
+        name, value = wanted
+        if name in SORTED_INTO:
+            if name not in self._fields:
+                self._fields[name] = self._by_value(name)
+            return self._fields[name].get(value, 0)
         if wanted not in self._bits:
-            if len(self._bits) > 256:  # balances and dates that differ from person to person
+            if len(self._bits) >= KEPT_FILTERS:  # balances and dates that differ from person to person
                 self._bits.clear()
-            test, value = TESTS[wanted[0]], wanted[1]
+            test = TESTS[name]
             self._bits[wanted] = packed(
                 at for at, position in enumerate(self.positions) if test(self.listings[position], value)
             )
         return self._bits[wanted]
+
+    def _by_value(self, name: str) -> dict[str, int]:
+        """All values of a field at once: one walk through the trainings instead of one a value."""
+        found: dict[str, list[int]] = {}
+        for at, position in enumerate(self.positions):
+            for value in SORTED_INTO[name](self.listings[position]):
+                found.setdefault(value, []).append(at)
+        return {value: packed(some) for value, some in found.items()}
 
 
 def packed(numbers: Iterable[int]) -> int:
@@ -191,6 +215,13 @@ class Catalogue:
         self._orders[Sort.FIT] = Order(every, everything)
         self._near: OrderedDict[Point, Order] = OrderedDict()
         self._words = _WordIndex(every)
+
+    def warm(self) -> "Catalogue":
+        """Make the filters that everybody uses now, where nobody waits for them."""
+        for order in self._orders.values():
+            for name in SORTED_INTO:
+                order.bits((name, ""))
+        return self
 
     def values(self, name: str) -> list[str]:
         """What a field's filter can be, the most frequent first."""

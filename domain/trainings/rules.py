@@ -335,10 +335,10 @@ def read_review(text: str) -> str:
         raise DomainError("trainings.review_short", least=MIN_REVIEW)
     if len(words) > MAX_REVIEW:
         raise DomainError("trainings.review_long", most=MAX_REVIEW)
-    if _LINK.search(words):
-        raise DomainError("trainings.review_link")
     if _MAIL.search(words) or _NUMBER.search(words):
         raise DomainError("trainings.review_personal")
+    if _LINK.search(words):
+        raise DomainError("trainings.review_link")
     plain = re.sub(r"[^a-z ]", "", words.lower())
     if set(plain.split()) & ABUSE:
         raise DomainError("trainings.review_abuse")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
+from limits import RateLimitItemPerMinute
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
@@ -198,7 +199,7 @@ async def test_a_replaced_key_is_good_for_a_while(db: BaseDBAsyncClient) -> None
 
 
 async def test_whoever_calls_too_often_waits(db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider_api, "FAILURES", provider_api.RateLimitItemPerMinute(3))
+    monkeypatch.setattr(provider_api, "FAILURES", RateLimitItemPerMinute(3))
     async with office(db) as at:
         body = {"redeem_code": at.code}
         assert [(await at.call("status", body, key="guess"))[0] for _ in range(4)] == [401, 401, 401, 429]

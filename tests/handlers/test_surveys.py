@@ -32,7 +32,7 @@ async def _reviewed() -> int:
     async with in_transaction():
         await reviews.review(row.id, 1, 5, "Bagus sekali ini", PROGRAMME.trainings, NOON)
         await open_due(row.id, PROGRAMME, NOON)
-    return row.id
+    return int(row.id)
 
 
 async def _say(person: Person, *answers: str) -> None:

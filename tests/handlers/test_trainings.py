@@ -116,7 +116,7 @@ async def test_from_a_mistyped_word_to_a_review(db: BaseDBAsyncClient) -> None:
         assert (review.stars, review.words) == (5, "Pengajarnya sabar dan alatnya lengkap")
         training = await Training.get(id=1)
         assert (training.reviews, training.stars) == (41, 193)
-        assert await SurveyInvitation.filter(person_id=row.id).values_list("survey", flat=True) == ["1-after-training"]
+        assert [each.survey for each in await SurveyInvitation.filter(person_id=row.id)] == ["1-after-training"]
         assert await problems(db) == []
 
 
