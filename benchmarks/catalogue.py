@@ -110,7 +110,7 @@ async def pages(catalogue: Catalogue) -> dict[str, Any]:
 
 def slips(titles: list[str], count: int) -> list[tuple[str, str]]:
     """Queries with one slip in one of their words, and the title that is meant."""
-    dice, made = random.Random(1), []
+    dice, made = random.Random(1), list[tuple[str, str]]()
     while len(made) < count:
         title = dice.choice(titles)
         words = words_of(title)[:3]

@@ -3,7 +3,7 @@
 import argparse
 import getpass
 import secrets
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from domain import clock, regions
 from domain.programme import DEFAULT, load
 from domain.surveys.actions import survey_called
 from domain.trainings import listings, redemption, reviews
+from domain.trainings.evidence import decide
 from models.survey import SurveyInvitation, SurveyResponse
-from models.training import Provider, ProviderKey, Training
+from models.training import EvaluationStep, Provider, ProviderKey, Training
 
 OVERLAP_DAYS = 7  # that an old key is good for beside the new one
 
@@ -164,6 +165,16 @@ def _providers(settings: Settings, options: argparse.Namespace) -> int:
                 await _key(provider, timedelta(0))
             case "rotate":
                 await _key(await redemption.provider_named(options.code), timedelta(days=options.days))
+            case "report":
+                await _report(settings, options)
+            case "proposals":
+                for step in await EvaluationStep.filter(agreed__isnull=True).order_by("id"):
+                    about = await Provider.get(id=step.provider_id)
+                    print(f"{step.id}\t{step.what}\t{about.code} {about.name}\t{step.period}\t{step.reasons}")
+            case "decide":
+                async with in_transaction():
+                    step = await decide(options.number, agree=options.agree, by=options.staff, now=now)
+                print(f"{step.what} {'agreed' if step.agreed else 'dismissed'}")
             case _:
                 async with in_transaction():
                     provider = await redemption.provider_named(options.code)
@@ -172,6 +183,15 @@ def _providers(settings: Settings, options: argparse.Namespace) -> int:
         return 0
 
     return refusing(settings, work)
+
+
+async def _report(settings: Settings, options: argparse.Namespace) -> None:
+    from bot.evaluations import report  # noqa: PLC0415 - loads matplotlib
+
+    programme = load(settings.programme or DEFAULT)
+    judged = await report(options.out, options.first, options.last, programme, clock.now())
+    proposed = sum(bool(each.proposal) for each in judged)
+    print(f"{len(judged)} providers, {proposed} proposals: {options.out / 'index.html'}")
 
 
 async def _key(provider: Provider, overlap: timedelta) -> None:

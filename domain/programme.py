@@ -134,6 +134,27 @@ class TrainingRules:
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluationRules:
+    """When figures propose a warning or a suspension of a provider; shares from 0 to 1.
+
+    ``survey`` and the names after it say which answers of which survey are about the training.
+    """
+
+    least_participants: int
+    completion_warn: float
+    completion_suspend: float
+    rating_warn: float
+    rating_suspend: float
+    complaints_warn: float
+    doubtful_warn: float
+    survey: str
+    useful: str
+    recommend: str
+    trouble: str
+    asked_money: str
+
+
+@dataclass(frozen=True, slots=True)
 class Partner:
     """A bank or wallet that vouches for its customers; ``keys`` are its public keys as JWK."""
 
@@ -159,6 +180,7 @@ class Programme:
     budget: tuple[Budget, ...]
     money: tuple[MoneyRules, ...]
     trainings: TrainingRules
+    evaluation: EvaluationRules
     surveys: tuple[Survey, ...] = ()
     partners: tuple[Partner, ...] = ()
     chat_url: str = ""
@@ -201,6 +223,7 @@ def load(path: Path = DEFAULT, surveys: Path = FOLDER) -> Programme:
             budget=tuple(Budget(each["from"], each["amount"]) for each in data["budget"]),
             money=tuple(MoneyRules(**rule) for rule in _dated(data["money"])),
             trainings=TrainingRules(**data["trainings"]),
+            evaluation=EvaluationRules(**data["evaluation"]),
             surveys=load_surveys(surveys),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
