@@ -1,9 +1,10 @@
 """Looking for a training among 1,500, in CPU time: the catalogue in memory beside the same page through the ORM.
 
-Claims: an unfiltered page (five trainings and how many there are) at least 200 times as fast, any filtered page at least
-30 times; search at least 25 times as fast as rapidfuzz's partial_ratio over all titles, with no worse a share of queries
-with one slip of the finger that find their training among the first five; with 100,000 trainings pages still within a
-millisecond. The peer reads the tables as a handler would: one query for the page, one for the count, on SQLite.
+Claims: an unfiltered page (five trainings and how many there are) at least 200 times as fast, any filtered page at
+least 30 times; search at least 25 times as fast as rapidfuzz's partial_ratio over all titles, with no worse a share of
+queries with one slip of the finger that find their training among the first five; with 100,000 trainings a page still
+takes less than a millisecond. The peer reads the
+tables as a handler would: one query for the page, one for the count, on SQLite.
 
     python -m benchmarks.catalogue
 """
@@ -132,7 +133,7 @@ def slips(titles: list[str], count: int) -> list[tuple[str, str]]:
 
 
 def search(catalogue: Catalogue) -> dict[str, Any]:
-    """Search both ways: time, and how often what is meant is among the first five (trainings of the same name are one)."""
+    """Search both ways: time, and how often what is meant is among the first five (equal titles are one)."""
     titles = sorted({each.title for each in catalogue.listings})
     queries = slips(titles, 600)
     lower = [each.title.lower() for each in catalogue.listings]

@@ -28,14 +28,18 @@ async def report(folder: Path, first: date, last: date, programme: Programme, no
     period = f"{first.isoformat()}/{last.isoformat()}"
     async with in_transaction():
         await propose(judged, period, now)
+    _write(folder, judged, page(judged, f"{first:%d %B %Y} to {last:%d %B %Y}", programme, now))
+    return judged
+
+
+def _write(folder: Path, judged: Sequence[Judged], html: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").write_text(page(judged, f"{first:%d %B %Y} to {last:%d %B %Y}", programme, now))
+    (folder / "index.html").write_text(html)
     with (folder / "providers.csv").open("w", encoding="utf-8", newline="") as file:
         rows = [csv_row(rank, each) for rank, each in enumerate(judged, 1)]
         writer = csv.DictWriter(file, list(rows[0]) if rows else ["rank", "provider"])
         writer.writeheader()
         writer.writerows(rows)
-    return judged
 
 
 def page(judged: Sequence[Judged], period: str, programme: Programme, now: datetime) -> str:

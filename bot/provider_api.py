@@ -1,7 +1,7 @@
 """What training providers' systems call: the programme's partner protocol, and attendance and completion beside it.
 
-``POST /api/v1/integration/payment/redeem-code/{status,commit,attendance,completion}``, signed as docs/providers.md says;
-``GET /api/openapi.json`` describes it.
+``POST /api/v1/integration/payment/redeem-code/{status,commit,attendance,completion}``, signed as docs/providers.md
+says; ``GET /api/openapi.json`` describes it.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ STATUS = {
 
 
 class CodeCall(msgspec.Struct):
-    """status: is the code good and unused? ``sequence``: the session whose attendance is asked for, 999 the final test."""
+    """status: is the code good and unused? ``sequence``: the session that is asked for, 999 the last test."""
 
     redeem_code: str
     sequence: int = 1
@@ -76,7 +76,7 @@ class CompletionCall(msgspec.Struct):
 
 
 class CodeData(msgspec.Struct):
-    """A purchase as its provider sees it. ``status`` 0 unused, 1 used; ``attendance_status`` of the session asked for."""
+    """A purchase as its provider sees it. ``status`` 0 unused, 1 used; ``attendance_status`` of the session."""
 
     redeem_code: str
     course_code: str

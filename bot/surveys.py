@@ -15,8 +15,8 @@ from tqdm import tqdm
 from bot.tasks import unless_cancelled
 from domain.clock import WIB
 from domain.programme import Programme
+from domain.questions import Survey
 from domain.surveys.actions import open_some
-from domain.surveys.rules import Survey
 from models import crypto
 from models.survey import SurveyResponse
 

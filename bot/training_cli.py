@@ -56,6 +56,15 @@ def add_commands(add: Add) -> None:
     rotate = what.add_parser("rotate", help="a new key; the old one is good for a while still")
     rotate.add_argument("code")
     rotate.add_argument("--days", type=float, default=OVERLAP_DAYS, help="that the old key is good for; 0: lost key")
+    told = what.add_parser("report", help="evaluate a period: a page with charts, a table, and what is proposed")
+    told.add_argument("--first", type=date.fromisoformat, required=True, help="first day")
+    told.add_argument("--last", type=date.fromisoformat, required=True, help="last day")
+    told.add_argument("--out", type=Path, default=Path("var/provider-report"), help="folder")
+    what.add_parser("proposals", help="warnings and suspensions that figures propose and nobody decided")
+    decided = what.add_parser("decide", help="agree to a proposal, or dismiss it")
+    decided.add_argument("number", type=int)
+    decided.add_argument("--agree", action=argparse.BooleanOptionalAction, required=True)
+    decided.add_argument("--staff", default=getpass.getuser(), help="who decides (default: who is logged in)")
     for name, text in (
         ("suspend", "take all of a provider's trainings out of the menus"),
         ("restore", "put them back"),

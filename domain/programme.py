@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from domain.surveys.rules import FOLDER, Survey, load_surveys
+from domain.questions import FOLDER, Survey, load_surveys
 from models.enums import Employment, Layer
 
 DEFAULT = Path(__file__).with_name("programme.toml")

@@ -428,9 +428,7 @@ def decide(turn: Turn, version: int) -> Outcome:
         return Stay(again=True)
     if inbound.text is not None and len(inbound.text) > MAX_TEXT:
         raise DomainError("common.too_long", limit=MAX_TEXT)
-    name = keywords.keyword(turn)
-    if name in step.reads:
-        name = None
+    name = keywords.keyword(turn, step)
     if name is None or name == "language":  # "bahasa" may be an answer: foreign languages
         meant = _meant(turn, step)
         if meant is not None:

@@ -61,8 +61,8 @@ def normal(text: str) -> str:
     return " ".join(_NOT_WORD.sub(" ", text.casefold()).split())
 
 
-def keyword(turn: Turn) -> str | None:
-    """The name of the keyword a message is, if it is one; buttons of keywords begin with an exclamation mark."""
+def keyword(turn: Turn, step: Step) -> str | None:
+    """The name of the keyword a message is, if it is one here; buttons of keywords begin with an exclamation mark."""
     if turn.inbound.choice is not None:
         choice = pressed(turn) or ""
         return choice[1:] if choice.startswith("!") else None
@@ -72,7 +72,8 @@ def keyword(turn: Turn) -> str | None:
     if typed.startswith("/"):
         typed = (typed[1:].partition("@")[0].split() or [""])[0]
     words = normal(typed)
-    return "genuine" if _CHECK.fullmatch(words) else KEYWORDS.get(words)
+    name = "genuine" if _CHECK.fullmatch(words) else KEYWORDS.get(words)
+    return None if name in step.reads else name
 
 
 def match_choice(typed: str, choices: tuple[Choice, ...], language: str, *, parts: bool = True) -> str | None:

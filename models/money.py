@@ -9,7 +9,8 @@ from tortoise.models import Model
 class LedgerAccount(Model):
     """An account (models.enums.AccountKind) of one subject, 0 for none.
 
-    The ``balance`` in rupiah is the sum of the account's postings, kept so that the database itself can refuse an overdraft.
+    The ``balance`` in rupiah is the sum of the account's postings, kept so that the database itself can refuse an
+    overdraft.
     """
 
     id = fields.BigIntField(primary_key=True)

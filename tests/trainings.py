@@ -34,7 +34,7 @@ COFFEE = [
     line(2, title="Barista Lanjutan", price=900_000, mode="offline", region_code="32.73", seats=1),
     line(3, title="Microsoft Excel", category="computer", price=250_000, skills="excel, rumus"),
     line(4, title="Bahasa Inggris untuk Kerja", category="language", price=400_000, language="en"),
-    line(5, title="Menjahit Busana", category="beauty_fashion", price=1_200_000, platform="kelas", platform_name="Kelas"),
+    line(5, title="Menjahit Busana", category="beauty_fashion", price=1_200_000, platform="kelas"),
     line(6, title="Hidroponik", category="farming", price=300_000),
     line(7, title="Servis Sepeda Motor", category="technical", price=500_000, mode="hybrid", region_code="31.73"),
 ]  # fmt: skip

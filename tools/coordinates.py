@@ -99,10 +99,10 @@ def main(wheel: str) -> None:
             rows[code] = town
         elif inside:
             rows[code] = _middle(inside)
-    for code in regencies:  # GeoNames knows no village of it by name: where its province's other regencies lie
-        if code not in rows:
+    for code, name in regencies.items():
+        if code not in rows:  # GeoNames knows no village of it by name: where its province's other villages lie
             rows[code] = _middle(around[code[:2]])
-            guessed.append(regencies[code])
+            guessed.append(name)
     for home, points in villages.items():
         near = [point for point in points if home[:5] in rows and _km(point, rows[home[:5]]) < NEAR_KM]
         if near:

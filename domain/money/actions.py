@@ -104,14 +104,14 @@ async def problems(db: BaseDBAsyncClient) -> list[str]:
     tables, found = LedgerTables(db), []
     if total := await tables.total(db):
         found.append(f"all balances together are {total:,}, not 0")
-    for kind, subject, kept, summed in await tables.differing(db):
-        found.append(f"{kind} {subject}: the balance says {kept:,}, its postings add up to {summed:,}")
+    found += [
+        f"{kind} {subject}: the balance says {kept:,}, its postings add up to {summed:,}"
+        for kind, subject, kept, summed in await tables.differing(db)
+    ]
     overdrawn = LedgerAccount.filter(balance__lt=0).exclude(kind=AccountKind.TREASURY)
-    for row in await overdrawn:
-        found.append(f"{row.kind} {row.subject_id} is overdrawn: {row.balance:,}")
-    for number in await tables.unbacked(db):
-        found.append(f"purchase {number}: its price and status do not fit its postings")
-    return found
+    found += [f"{row.kind} {row.subject_id} is overdrawn: {row.balance:,}" for row in await overdrawn]
+    unbacked = await tables.unbacked(db)
+    return found + [f"purchase {number}: its price and status do not fit its postings" for number in unbacked]
 
 
 async def totals() -> list[tuple[str, int, int]]:

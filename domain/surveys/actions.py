@@ -12,7 +12,7 @@ from domain.money import actions as money
 from domain.money import rules as accounts
 from domain.notices.actions import announce
 from domain.programme import Programme
-from domain.surveys.rules import REVIEWED, Survey
+from domain.questions import REVIEWED, Survey
 from domain.waves.rules import last_day
 from models.survey import SurveyInvitation, SurveyResponse
 from models.training import Review
@@ -91,7 +91,7 @@ async def open_for(person_id: int, programme: Programme, now: datetime) -> Surve
     return None
 
 
-async def finish(  # noqa: PLR0913 - one finished survey
+async def finish(
     person_id: int,
     survey: Survey,
     answers: dict[str, Any],

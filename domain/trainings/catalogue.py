@@ -234,7 +234,7 @@ class Catalogue:
     def find(self, query: Query, skip: int = 0, limit: int = 6) -> Found:
         """Trainings that fit, from a place in the order on."""
         sort = query.sort
-        if sort == Sort.NEAR and query.home is None or sort == Sort.FIT and not query.words:
+        if (sort == Sort.NEAR and query.home is None) or (sort == Sort.FIT and not query.words):
             sort = Sort.RATING
         filters = _filters(query)
         if query.words:

@@ -55,7 +55,8 @@ class Figures:
     """A provider's figures; an interval is None where there is too little to say anything.
 
     ``complaints``: reviews of one or two stars, and participants who say that they were asked for more money.
-    ``suspicious`` are patterns among its reviews, in words, ``doubtful`` how many reviews they are about.
+    ``suspicious`` are patterns among its reviews, in words, ``doubtful`` how many reviews they are about; the interval of
+    the rating leaves those out.
     """
 
     provider_id: int
@@ -108,6 +109,7 @@ def figures_of(evidence: Evidence) -> Figures:
     """The figures of what a provider's participants did and said."""
     stars = [review.stars for review in evidence.reviews]
     suspicious, doubtful = suspicious_patterns(evidence.reviews)
+    trusted = [number for at, number in enumerate(stars) if at not in doubtful]
     return Figures(
         provider_id=evidence.provider_id,
         name=evidence.name,
@@ -117,20 +119,20 @@ def figures_of(evidence: Evidence) -> Figures:
         days=median(evidence.days) if evidence.days else None,
         reviews=len(stars),
         rating=mean(stars) if stars else None,
-        rating_between=mean_between(stars),
+        rating_between=mean_between(trusted),
         useful=mean(evidence.useful) if evidence.useful else None,
         recommended=wilson(sum(evidence.recommended), len(evidence.recommended)),
         complaints=sum(number <= 2 for number in stars) + evidence.asked_money,
         suspicious=suspicious,
-        doubtful=doubtful,
+        doubtful=len(doubtful),
     )
 
 
 # --- reviews that look made up
 
 
-def suspicious_patterns(reviews: Sequence[ReviewFact]) -> tuple[tuple[str, ...], int]:
-    """Bursts of praise and copied words, in words, and how many reviews they are about. Proofs of nothing: staff look."""
+def suspicious_patterns(reviews: Sequence[ReviewFact]) -> tuple[tuple[str, ...], set[int]]:
+    """Bursts of praise and copied words, in words, and the places of the reviews they are about. No proof: staff look."""
     found, doubted = [], set[int]()
     by_training: dict[int, list[int]] = defaultdict(list)
     for at, review in enumerate(reviews):
@@ -143,7 +145,7 @@ def suspicious_patterns(reviews: Sequence[ReviewFact]) -> tuple[tuple[str, ...],
     for copies in _copies(reviews):
         found.append(f"{len(copies)} reviews with the same words")
         doubted |= set(copies)
-    return tuple(found), len(doubted)
+    return tuple(found), doubted
 
 
 def _burst(places: Sequence[int], reviews: Sequence[ReviewFact]) -> list[int]:

@@ -65,10 +65,9 @@ async def _surveys(found: dict[int, Evidence], since: datetime, until: datetime,
         )
         rows = await answered.order_by("id").limit(PORTION)
         people = [row.person_id for row in rows]
-        first: dict[int, int] = {}
         reviews = Review.filter(purchase__person_id__in=people).order_by("-id")
-        for person, provider in await reviews.values_list("purchase__person_id", "provider_id"):
-            first[person] = provider
+        pairs = await reviews.values_list("purchase__person_id", "provider_id")
+        first = {int(person): int(provider) for person, provider in pairs}  # the last in, the first written, stays
         for row in rows:
             if row.person_id in first:
                 _count(found[first[row.person_id]], msgspec.json.decode(row.answers), rules)

@@ -23,7 +23,7 @@ async def own(person_id: int, purchase_id: int) -> Purchase:
 async def review(
     person_id: int, purchase_id: int, stars: int, words: str, rules: TrainingRules, now: datetime
 ) -> Review:
-    """Keep a participant's review, or change it once; the training's rating changes with it. Refused with the reason."""
+    """Keep a participant's review, or change it once; the rating changes with it. Refused with the reason."""
     purchase = await own(person_id, purchase_id)
     before = await Review.get_or_none(purchase_id=purchase.id)
     may_review(purchase.status, before.written_at if before else None, before.edited_at if before else None, rules, now)

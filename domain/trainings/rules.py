@@ -323,8 +323,31 @@ _NUMBER = re.compile(r"(?:\d[\s.()-]*){7,}")
 _RUN = re.compile(r"(.)\1{5,}")
 # Words nobody has to read about their work, and that say nothing of a training; whole words only.
 ABUSE = frozenset(
-    ["anjing", "anjir", "bangsat", "bajingan", "brengsek", "goblok", "tolol", "idiot", "kontol", "memek", "ngentot"]
-    + ["asu", "jancok", "kampret", "tai", "taik", "perek", "pelacur", "bego", "fuck", "shit", "bitch", "asshole"]
+    [
+        "anjing",
+        "anjir",
+        "bangsat",
+        "bajingan",
+        "brengsek",
+        "goblok",
+        "tolol",
+        "idiot",
+        "kontol",
+        "memek",
+        "ngentot",
+        "asu",
+        "jancok",
+        "kampret",
+        "tai",
+        "taik",
+        "perek",
+        "pelacur",
+        "bego",
+        "fuck",
+        "shit",
+        "bitch",
+        "asshole",
+    ]
 )
 
 

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from domain.errors import DomainError
+from domain.questions import Kind, Question, Survey, read_answer
 from domain.surveys.actions import finish, open_for, survey_called
-from domain.surveys.rules import Kind, Question, Survey, read_answer
 from handlers.conversation import Act, Choice, Done, Draft, Go, Outcome, Reply, Say, Stay, Step, Turn, pressed, without
 
 SCALE = range(1, 6)

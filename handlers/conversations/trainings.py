@@ -161,9 +161,7 @@ def _about(turn: Turn, query: Query) -> list[list[Any]]:
     labels: list[list[Any]] = [[SORT_KEYS[query.sort], {}]]
     if query.words:
         labels.append(["trainings.words", {"words": query.words}])
-    for name in FILTERS:
-        if value := getattr(query, name):
-            labels.append(_value_label(name, value))
+    labels += [_value_label(name, value) for name in FILTERS if (value := getattr(query, name))]
     if wallet_in(turn).get("may_buy"):
         labels.append(["trainings.balance_left", {"balance_number": wallet_in(turn)["balance"]}])
     return labels
@@ -231,7 +229,8 @@ def _turned(turn: Turn, by: int) -> Draft:
     at, total = max(0, int(kept.get("at", 0)) + by), int(kept.get("total", 0))
     at = min(at, max(0, (total - 1) // PAGE * PAGE))
     first = int(kept.get("from", 0))
-    if first <= at and at + PAGE <= first + len(kept.get("ids", [])) or at + PAGE > total and at >= first:
+    held = first + len(kept.get("ids", []))
+    if first <= at and (at + PAGE <= held or held >= total):
         return _keep(turn.draft, at=at)
     return looked_for(turn, query_of(turn), at)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from domain.notices.rules import KINDS, SAMPLES, SMS_SEPTETS, sms_septets, words_key
-from handlers import i18n
 from domain.trainings.rules import LANGUAGES
+from handlers import i18n
 from models.enums import Channel, Education, Employment, Interest, Layer
 from tests.domain.test_layers import every_reason
 

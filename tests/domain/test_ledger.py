@@ -97,7 +97,7 @@ async def test_a_wave_is_funded_its_people_get_balances_and_what_lapses_comes_ba
         ("purchase:7", -400_000, 600_000),
         ("lapse:11", -600_000, 0),
     ]
-    assert dict((kind, total) for kind, _, total in await totals())["voucher"] == 400_000
+    assert {kind: total for kind, _, total in await totals()}["voucher"] == 400_000
 
 
 async def test_a_wave_that_the_budget_does_not_reach_is_not_funded(db: BaseDBAsyncClient) -> None:

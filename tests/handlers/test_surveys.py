@@ -11,8 +11,8 @@ from tortoise.transactions import in_transaction
 from domain.errors import DomainError
 from domain.money import rules as accounts
 from domain.money.actions import balance, problems
+from domain.questions import load_surveys
 from domain.surveys.actions import finish, open_due, open_some
-from domain.surveys.rules import load_surveys
 from domain.trainings import purchases, reviews
 from models.notice import Notice
 from models.person import Person as Row

@@ -16,8 +16,8 @@ from handlers.conversation import Photo, RemotePhoto
 from handlers.engine import Engine
 from models.enums import Channel, PhotoKind, PlaceStatus
 from models.notice import Notice
-from models.person import PhotoTask
 from models.person import Person as Row
+from models.person import PhotoTask
 from models.survey import SurveyInvitation
 from models.training import CertificateCheck, Purchase, Review, Training
 from models.wave import Place, Wave

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from domain.errors import DomainError
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).with_name("surveys")
 LANGUAGES = ("id", "en")
 MAX_TEXT = 500
 REVIEWED = "reviewed"  # opens a survey: the first training is finished and reviewed

@@ -1,0 +1,147 @@
+"""From the first search to the provider's report: on the page in a real Chromium, with the commands and a partner's client."""
+
+import asyncio
+import re
+import sys
+from datetime import date
+from pathlib import Path
+
+from playwright.async_api import Page, expect
+
+from tests.conftest import needs_faces
+from tests.e2e.people import card, head, selfie
+from tests.e2e.server import ROOT, Server, serving
+from tests.e2e.test_draws import gelombang
+from tests.e2e.test_page import answer, hears, needs_chromium, page, photo, picture, press
+
+__all__ = ["page"]
+
+
+async def register(page: Page) -> None:
+    """A whole registration, as short as it goes."""
+    await hears(page, "Halo!")
+    await press(page, "Setuju, mulai", "Nomor HP Anda?")
+    await answer(page, "0812 3456 7890", "Kode 6 angka")
+    found = re.search(r"\b\d{6}\b", await page.locator("#outbox-list li").first.text_content() or "")
+    assert found
+    await answer(page, found[0], "Kirim foto KTP")
+    await page.locator("#file").set_input_files(photo("ktp", card()))
+    await hears(page, "Ini yang kami baca")
+    await press(page, "Semua benar", "Nomor Kartu Keluarga")
+    await answer(page, "3171010101990001", "Pendidikan terakhir")
+    await press(page, "SMA/SMK", "keadaan kerja")
+    await press(page, "Kena PHK", "paling Anda minati")
+    await press(page, "Makanan", "Sekarang selfie")
+    await page.locator("#camera").set_input_files(photo("selfie", selfie()))
+    await hears(page, "Satu selfie lagi")
+    left = await page.locator(".bubble", has_text="ke KIRI Anda").count() > 0
+    await page.locator("#camera").set_input_files(photo("menoleh", head(left)))
+    await hears(page, "Periksa data Anda")
+    await press(page, "Benar, gabung", "Nomor undian Anda")
+
+
+async def partner(server: Server, *arguments: str) -> tuple[int, str]:
+    """The example of a partner's client, as a process of its own."""
+    environment = {**server.environment, "GELOMBANG_PUBLIC_URL": server.url}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(ROOT / "examples" / "training_provider.py"), *arguments, env=environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
+
+
+@needs_faces
+@needs_chromium
+async def test_a_barista_course_near_home_from_search_to_the_providers_report(page: Page, tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        await page.goto(server.url)
+        await register(page)
+        code, said = await gelombang(server, "sample", "--select")
+        assert (code, "1 selected" in said) == (0, True), said
+        await hears(page, "Selamat, Anda terpilih")
+        await answer(page, "pelatihan", "1.500 pelatihan")
+        await picture(page, "trainings-1-list")
+        await answer(page, "barsita", "Paling cocok dulu")
+        await press(page, "🔎 Saring", "Saring menurut apa?")
+        await press(page, "Online atau tatap muka", "Online atau tatap muka:")
+        await press(page, "tatap muka", "tatap muka · saldo")
+        await press(page, "Urutkan", "Tidak ada yang bisa membayar")
+        await picture(page, "trainings-2-sort")
+        await press(page, "Terdekat dulu", "Terdekat dulu")
+        await picture(page, "trainings-3-near")
+        await page.locator(".choices:not(.old) button", has_text="Barista").first.click()
+        await hears(page, "Data contoh")
+        await picture(page, "trainings-4-card")
+        await press(page, "Beli", "Sisa saldo")
+        await picture(page, "trainings-5-confirm")
+        await press(page, "Ya, beli", "Kode redeem")
+        await picture(page, "trainings-6-bought")
+        bubbles = " ".join(await page.locator(".bubble").all_text_contents())
+        found = re.search(r"Kode redeem: ([A-Z0-9-]{19})", bubbles)
+        assert found
+        code, said = await gelombang(server, "certificates", "list")
+        assert (code, said) == (0, "")
+        provider = await _provider_of(server)
+        code, said = await gelombang(server, "providers", "add", provider)
+        assert code == 0, said
+        key = re.search(r"sign_key +(\S+)", said)
+        assert key
+        code, said = await partner(server, "status", provider, key[1], found[1].lower())
+        assert (code, '"status": 0' in said) == (0, True), said
+        code, said = await partner(server, "commit", provider, key[1], found[1])
+        assert (code, '"status": 1' in said) == (0, True), said
+        done = ("progress=100", "certificate_number=S-1", "score=90")
+        code, said = await partner(server, "completion", provider, key[1], found[1], *done)
+        assert code == 0, said
+        assert (await partner(server, "commit", provider, "wrong", found[1]))[0] == 1
+        await hears(page, "Beri bintang dan ulasan sekarang")
+        await answer(page, "pelatihan saya", "Selesai")
+        await press(page, "Beri bintang dan ulasan", "Berapa bintang")
+        await press(page, "Sangat baik", "Sekarang tulis ulasan")
+        await answer(page, "Pengajarnya sabar, alat kopinya lengkap", "Ulasan Anda sudah dihitung")
+        await picture(page, "trainings-7-reviewed")
+        await answer(page, "survei", "Seberapa berguna")
+        for text, then in (("5", "Seberapa jelas"), ("4", "berlatih langsung"), ("sering", "menyulitkan")):
+            await answer(page, text, then)
+        await press(page, "Tidak ada", "menyulitkan")
+        await picture(page, "trainings-8-survey")
+        await press(page, "Sudah, lanjut", "menyarankan")
+        await answer(page, "ya", "Rp50.000")
+        today = date.today().isoformat()  # noqa: DTZ011 - a day more or less does not matter
+        first, last = f"{today[:4]}-01-01", f"{today[:4]}-12-31"
+        folder = tmp_path / "report"
+        code, said = await gelombang(
+            server, "providers", "report", "--first", first, "--last", last, "--out", str(folder)
+        )
+        assert code == 0, said
+        assert provider.removeprefix("lp0").lstrip("0") in (folder / "providers.csv").read_text()
+        code, said = await gelombang(server, "ledger", "check")
+        assert (code, said.strip()) == (0, "the ledger is right: every balance is the sum of its postings")
+        code, said = await gelombang(server, "surveys", "export", "1-after-training", str(tmp_path / "one.parquet"))
+        assert (code, "1 answers" in said) == (0, True), said
+        assert found[1].replace("-", "") not in server.log
+        assert key[1] not in server.log
+        await expect(page.locator("#offline")).to_be_hidden()
+
+
+async def _provider_of(server: Server) -> str:
+    """The provider of what was bought, as an operator would look it up."""
+    program = (
+        "import asyncio\n"
+        "from bot.settings import Settings\n"
+        "from models import crypto\n"
+        "from models.database import database\n"
+        "from models.training import Purchase\n"
+        "async def main():\n"
+        "    settings = Settings()\n"
+        "    crypto.use(settings.keyring())\n"
+        "    async with database(settings.database_url):\n"
+        "        print((await Purchase.all().prefetch_related('training__provider'))[0].training.provider.code)\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, env=server.environment, cwd=server.folder, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    return said.decode().strip()
