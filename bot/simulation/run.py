@@ -25,6 +25,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 from tqdm import tqdm
 
+from bot import sample_catalogue
 from bot.app import App
 from bot.draws import Draws
 from bot.gateways.beacon import Drand
@@ -36,8 +37,11 @@ from bot.verifications import Verifications
 from domain import programme as programmes
 from domain import regions
 from domain.errors import DomainError
+from domain.money.actions import problems
 from domain.programme import Programme
-from domain.waves import check_draw, drawing, places
+from domain.trainings import listings, purchases
+from domain.trainings.rules import read_line
+from domain.waves import check_draw, drawing
 from domain.waves.actions import Plan, close_now, plan_wave, wave_numbered
 from domain.waves.funnel import funnel
 from domain.waves.reserve import offer_some
@@ -46,10 +50,21 @@ from handlers.conversation import Inbound
 from handlers.engine import address_lookup
 from models import crypto
 from models.database import database, migrate
-from models.enums import Channel, NoticeStatus, OutboxStatus, PlaceStatus, Randomness, TaskStatus, WaveStatus
+from models.enums import (
+    AccountKind,
+    Channel,
+    NoticeStatus,
+    OutboxStatus,
+    PlaceStatus,
+    Randomness,
+    TaskStatus,
+    WaveStatus,
+)
 from models.message import Outbox
+from models.money import LedgerAccount
 from models.notice import Notice
 from models.person import Person, PhotoTask
+from models.training import Training
 from models.verification import VerificationTask
 from models.wave import Entry, Place, Wave
 
@@ -86,6 +101,7 @@ class Simulation:
     phones: people.Phones
     terms: Terms
     known: dict[int, Character]
+    trainings: list[Training]
     broken: Counter[str] = field(default_factory=Counter)
     _sent: int = 0
     gave_up_at: Counter[str] = field(default_factory=Counter)
@@ -172,7 +188,7 @@ class Simulation:
         await self._watch()
 
     async def _choose(self) -> None:
-        """Selected people who were told choose a training when they come to it, or never do."""
+        """Selected people who were told buy a training when they come to it, or never do."""
         chosen = []
         for place in await Place.filter(status=PlaceStatus.NOTIFIED).prefetch_related("person"):
             person = self.known[_number(place.person)]
@@ -180,11 +196,12 @@ class Simulation:
                 continue
             told = place.due_at - (self.programme.waves.accept_days + 1) * DAY
             if self.clock() >= told + person.acts_after * DAY:
-                chosen.append(place.person_id)
-        for person_id in chosen:
+                chosen.append((place.person_id, person.number))
+        for person_id, number in chosen:
+            training = self.trainings[number % len(self.trainings)]
             async with in_transaction():
                 try:
-                    await places.accept(person_id, self.clock())
+                    await purchases.buy(person_id, training.id, training.price, self.clock())
                 except DomainError:
                     self.broken["a told person could not choose in time"] += 1
 
@@ -275,8 +292,15 @@ class Simulation:
             "every_drawn_person_has_a_valid_rank": all([await self._ranks(wave) for wave in waves]),
             "nobody_lost": await self._nobody_lost(waves),
             "no_place_empty_while_somebody_waits": await self._none_empty(waves),
+            "every_rupiah_explained": not await problems(self.db),
+            "no_balance_left_where_a_place_lapsed": await self._all_returned(),
             "every_wave_ended": all(wave.status == WaveStatus.ENDED for wave in waves),
         }
+
+    async def _all_returned(self) -> bool:
+        lapsed = {n for (n,) in await Place.filter(status=PlaceStatus.LAPSED).values_list("person_id")}
+        held = LedgerAccount.filter(kind=AccountKind.TRAINING_BALANCE, balance__gt=0)
+        return not lapsed & {n for (n,) in await held.values_list("subject_id")}
 
     def _verifies(self, wave: Wave) -> bool:
         try:
@@ -366,10 +390,18 @@ async def town(terms: Terms, url: str, folder: Path) -> AsyncIterator[Simulation
         running = [group.create_task(each.run()) for each in work]
         draws = Draws(db, programme, Drand([]), folder, clock)
         try:
-            yield Simulation(app, db, programme, draws, folder, clock, phones, terms, known)
+            yield Simulation(app, db, programme, draws, folder, clock, phones, terms, known, await _trainings(clock))
         finally:
             for task in running:
                 task.cancel()
+
+
+async def _trainings(now: people.Clock) -> list[Training]:
+    """Made-up trainings without a number of seats."""
+    lines = [read_line({name: str(value) for name, value in each.items()}) for each in sample_catalogue.lines(200)]
+    async with in_transaction():
+        await listings.store([line for line in lines if line.seats is None], "simulation", now(), sample=True)
+    return await Training.filter(price__lte=1_000_000).order_by("id")
 
 
 async def simulate(terms: Terms, url: str, folder: Path) -> dict[str, Any]:

@@ -55,8 +55,8 @@ class Figures:
     """A provider's figures; an interval is None where there is too little to say anything.
 
     ``complaints``: reviews of one or two stars, and participants who say that they were asked for more money.
-    ``suspicious`` are patterns among its reviews, in words, ``doubtful`` how many reviews they are about; the interval of
-    the rating leaves those out.
+    ``suspicious`` are patterns among its reviews, in words, ``doubtful`` how many reviews they are about: the interval
+    of the rating leaves those out.
     """
 
     provider_id: int
@@ -132,7 +132,7 @@ def figures_of(evidence: Evidence) -> Figures:
 
 
 def suspicious_patterns(reviews: Sequence[ReviewFact]) -> tuple[tuple[str, ...], set[int]]:
-    """Bursts of praise and copied words, in words, and the places of the reviews they are about. No proof: staff look."""
+    """Bursts of praise and copied words, in words, and which reviews they are about. No proof: staff look."""
     found, doubted = [], set[int]()
     by_training: dict[int, list[int]] = defaultdict(list)
     for at, review in enumerate(reviews):

@@ -22,6 +22,7 @@ from handlers.conversation import (
 )
 from handlers.conversations import purchases, standing, surveys, trainings
 from handlers.conversations.codes import send_code
+from handlers.conversations.surveys import survey_button
 from handlers.conversations.waves import join_wave, status_lines
 from models.enums import Channel, PhotoKind
 
@@ -30,8 +31,7 @@ def _ask_menu(turn: Turn) -> Say:
     choices = [Choice("!trainings", "home.trainings_button")]
     if turn.draft.get("wallet", {}).get("count"):
         choices.append(Choice("!mine", "home.mine_button"))
-    if "survey" in turn.draft:
-        choices.append(Choice("!survey", "surveys.open_button"))
+    choices += survey_button(turn)
     choices.append(Choice("!status", "home.status_button"))
     if turn.open_wave and turn.draft.get("wave") != turn.open_wave:
         choices.append(Choice("join", "home.join_button"))

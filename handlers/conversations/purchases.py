@@ -30,6 +30,7 @@ from handlers.conversation import (
     without,
 )
 from handlers.conversations import trainings
+from handlers.conversations.surveys import survey_button
 from handlers.conversations.trainings import browse_of, shown, wallet_in, with_wallet
 from models.enums import Channel, PhotoKind, PurchaseStatus
 
@@ -228,6 +229,7 @@ def ask_purchase(turn: Turn) -> Say:
             choices.insert(
                 0, Choice("stars", "trainings.stars_button" if not kept["stars"] else "trainings.edit_button")
             )
+    choices += survey_button(turn)
     params = {"title": kept["title"], "price_number": kept["price"], "code": kept["code"], "next_lines": lines}
     tail = (
         Choice("again", "trainings.refresh_button"),
@@ -366,9 +368,10 @@ def take_words(turn: Turn) -> Outcome:
         replies: tuple[Reply, ...] = (Say("trainings.reviewed", {"days": turn.programme.trainings.edit_days}),)
         if opened:
             amount = turn.programme.money_on(turn.today).survey_incentive
-            survey = Choice("!survey", "surveys.open_button")
-            replies = (*replies, Say("surveys.opened", {"amount_number": amount}, (survey,)))
+            replies = (*replies, Say("surveys.opened", {"amount_number": amount}))
         inside = without(turn.draft, "stars")
+        if opened:
+            inside["survey_open"] = True
         return await open_mine(msgspec.structs.replace(turn, draft=inside), number, replies)
 
     return Act(action)

@@ -17,6 +17,11 @@ def kept_of(turn: Turn) -> dict[str, Any]:
     return kept
 
 
+def survey_button(turn: Turn) -> list[Choice]:
+    """The way to a survey that was opened or begun, for other screens."""
+    return [Choice("!survey", "surveys.open_button")] if {"survey", "survey_open"} & turn.draft.keys() else []
+
+
 def _survey(turn: Turn) -> Survey | None:
     return survey_called(turn.programme, str(kept_of(turn).get("code", "")))
 
@@ -32,7 +37,8 @@ def come_in(turn: Turn) -> Act:
     async def action() -> Done:
         survey = await open_for(turn.person_id, turn.programme, turn.now) if turn.person_id is not None else None
         if survey is None:
-            return Stay((Say("surveys.none", choices=(Choice("!resume", "help.resume"),)),))
+            none = Say("surveys.none", choices=(Choice("!resume", "help.resume"),))
+            return Stay((none,), draft=without(turn.draft, "survey", "survey_open"))
         kept = kept_of(turn)
         if kept.get("code") == survey.code and survey.question(kept.get("answers", {})) is not None:
             return Go("surveys.question", turn.draft)
@@ -111,7 +117,7 @@ def _on(turn: Turn, question: Question, answer: Any) -> Outcome:
         started = datetime.fromisoformat(kept["started"])
         amount = await finish(turn.person_id, survey, answers, turn.language, started, turn.programme, turn.now)
         said: Reply = Say("surveys.done", {"amount_number": amount}) if amount else Say("surveys.done_before")
-        return Go("home.menu", without(turn.draft, "survey"), (said,))
+        return Go("home.menu", without(turn.draft, "survey", "survey_open"), (said,))
 
     return Act(action)
 

@@ -65,11 +65,11 @@ def test_copied_words_are_noticed_and_short_ones_are_not() -> None:
     assert doubtful == {0, 1, 2}
 
 
-def evidence(name: str, participants: int, finished: int, stars: list[int], **said: int) -> Evidence:
+def evidence(name: str, participants: int, finished: int, stars: list[int], asked_money: int = 0) -> Evidence:
     reviews = [
         fact(each, f"Ulasan {name} {chr(97 + at % 26)}{chr(97 + at // 26)}", 30 * at) for at, each in enumerate(stars)
     ]
-    return Evidence(1, name, participants, participants, finished, [3.0] * finished, reviews, **said)
+    return Evidence(1, name, participants, participants, finished, [3.0] * finished, reviews, asked_money=asked_money)
 
 
 def test_the_best_is_first_and_the_worst_is_proposed_for_suspension_with_reasons() -> None:

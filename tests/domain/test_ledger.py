@@ -41,7 +41,7 @@ MOVES = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=MOVES)
 async def test_whatever_is_posted_each_key_counts_once_and_nobody_is_overdrawn(
     db: BaseDBAsyncClient, moves: list[Movement]
