@@ -20,7 +20,7 @@ doctor: .venv/run  ## what is configured, what is missing, what would not work
 	$(BIN)/gelombang doctor
 
 test: .venv/dev  ## all tests (PostgreSQL and Chromium are used where they are found)
-	timeout 900 $(BIN)/python -m pytest
+	timeout 900 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: .venv/dev  ## format, lint, types, import contracts, message catalogues, pending migrations
 	$(BIN)/ruff format --check .

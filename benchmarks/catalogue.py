@@ -208,7 +208,7 @@ async def main() -> None:
         sample_catalogue.write(path)
         async with database(f"sqlite://{folder}/catalogue.db") as db:
             await migrate(db)
-            await import_catalogue(path, Path(folder) / "report.csv", NOW, sample=True)
+            await import_catalogue(path, Path(folder) / "report.csv", lambda: NOW, sample=True)
             rows = await changed(None)
             today = NOW.date()
             found = [each for row in rows if (each := listing_of(row, today))]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from bot.tasks import unless_cancelled
 from domain.clock import WIB
@@ -15,6 +15,7 @@ from domain.trainings.listings import changed, listing_of
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS, LONGEST = 1.0, 30.0
+ALL_AGAIN = timedelta(minutes=10)  # what changed is found by its time; clocks can be wrong
 SHARE = 20  # of the time that making a catalogue takes: so long is waited before the next one
 
 
@@ -26,6 +27,7 @@ class CatalogueFeed:
         self._rows: dict[int, Listing] = {}
         self._seen: datetime | None = None
         self._day: date | None = None
+        self._all_again = clock()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -43,7 +45,10 @@ class CatalogueFeed:
     async def refresh(self) -> bool:
         """Read what changed; gives whether there is a new catalogue."""
         today = self._clock().astimezone(WIB).date()
-        rows = await changed(None if today != self._day else self._seen)
+        everything = today != self._day or self._clock() >= self._all_again
+        rows = await changed(None if everything else self._seen)
+        if everything:
+            self._all_again = self._clock() + ALL_AGAIN
         first, self._day = self._day is None, today
         different = first
         for row in rows:

@@ -3,18 +3,18 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tortoise.transactions import in_transaction
 from tqdm import tqdm
 
 from bot.tables import SHEETS, encoding_of, sha256_of, sheet_rows
 from domain.trainings import listings
 from domain.trainings.rules import HEADINGS, NEEDED, Line, LineError, read_line
+from models.database import writing
 
 WRONG_SHARE = 0.2  # of refused lines; above it, it is the file that is wrong, and nothing is taken
 
@@ -36,7 +36,9 @@ class Report:
         return f"{counts} ({why})" if why else counts
 
 
-async def import_catalogue(path: Path, report_path: Path, now: datetime, *, sample: bool = False) -> Report:
+async def import_catalogue(
+    path: Path, report_path: Path, clock: Callable[[], datetime], *, sample: bool = False
+) -> Report:
     """Take a file's trainings, each by its provider's id; refused lines go to ``report_path`` by number and reason.
 
     ValueError, and nothing changed, where the file can't be read or most likely is the wrong one.
@@ -60,18 +62,26 @@ async def import_catalogue(path: Path, report_path: Path, now: datetime, *, samp
     _write(report_path, report)
     if not report.lines or len(report.refused) > WRONG_SHARE * (len(report.lines) + len(report.refused)):
         raise ValueError(f"{path.name}: nothing was taken, {report}; see {report_path}")
-    await _store(report, f"{path.name[:40]} {sha256_of(path).hex()[:16]}", now, sample=sample)
+    await _store(report, f"{path.name[:40]} {sha256_of(path).hex()[:16]}", clock, sample=sample)
+    _write(report_path, report)
     return report
 
 
-async def _store(report: Report, source: str, now: datetime, *, sample: bool) -> None:
+async def _store(report: Report, source: str, clock: Callable[[], datetime], *, sample: bool) -> None:
+    kept: list[tuple[int, Line]] = []
     with tqdm(total=len(report.lines), unit="line", unit_scale=True, desc="storing", disable=None) as progress:
         for start in range(0, len(report.lines), listings.PORTION):
-            some = [line for _, line in report.lines[start : start + listings.PORTION]]
-            async with in_transaction():
-                new, changed = await listings.store(some, source, now, sample=sample)
-            report.new, report.changed = report.new + new, report.changed + changed
+            some = report.lines[start : start + listings.PORTION]
+            async with writing():  # each stamped when it is stored: by that the running servers find it
+                stored = await listings.store([line for _, line in some], source, clock(), sample=sample)
+            report.new, report.changed = report.new + stored.new, report.changed + stored.changed
+            for at, (number, line) in enumerate(some):
+                if at in stored.sold:  # a seat was sold since it was checked
+                    report.refused.append((number, line.code, ["fewer_seats_than_sold"]))
+                else:
+                    kept.append((number, line))
             progress.update(len(some))
+    report.lines = kept
 
 
 def _write(path: Path, report: Report) -> None:

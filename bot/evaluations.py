@@ -2,59 +2,69 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
-from tortoise.transactions import in_transaction
 
+from bot.tables import safe_cell
 from domain.clock import WIB
 from domain.programme import Programme
 from domain.trainings.evaluation import Judged, csv_row, figures_of, judge
 from domain.trainings.evidence import gather, propose
+from models.database import writing
 
 DRAWN = 30  # providers in the chart: the best and the worst
 _PAGES = Environment(loader=PackageLoader("bot", "provider_report"), autoescape=select_autoescape())
 
 
-async def report(folder: Path, first: date, last: date, programme: Programme, now: datetime) -> list[Judged]:
-    """Evaluate a period, both days included; writes index.html and providers.csv, and keeps what is proposed."""
+async def report(
+    folder: Path, first: date, last: date, programme: Programme, now: datetime
+) -> tuple[list[Judged], list[Judged]]:
+    """Evaluate providers and trainings in a period, both days included; writes index.html, providers.csv and
+    trainings.csv, and keeps what is proposed.
+    """
     since = datetime.combine(first, time(0), WIB)
     until = datetime.combine(last, time.max, WIB)
-    evidence = await gather(since, until, programme.evaluation)
-    judged = judge((figures_of(each) for each in evidence), programme.evaluation)
-    period = f"{first.isoformat()}/{last.isoformat()}"
-    async with in_transaction():
-        await propose(judged, period, now)
-    _write(folder, judged, page(judged, f"{first:%d %B %Y} to {last:%d %B %Y}", programme, now))
-    return judged
+    rules = programme.evaluation
+    providers, trainings = (
+        judge((figures_of(each) for each in evidence), rules) for evidence in await gather(since, until, rules)
+    )
+    async with writing():
+        await propose([*providers, *trainings], f"{first.isoformat()}/{last.isoformat()}", now)
+    html = page(providers, trainings, f"{first:%d %B %Y} to {last:%d %B %Y}", programme, now)
+    _write(folder, html, {"providers": providers, "trainings": trainings})
+    return providers, trainings
 
 
-def _write(folder: Path, judged: Sequence[Judged], html: str) -> None:
+def _write(folder: Path, html: str, tables: Mapping[str, Sequence[Judged]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.html").write_text(html)
-    with (folder / "providers.csv").open("w", encoding="utf-8", newline="") as file:
+    for name, judged in tables.items():
         rows = [csv_row(rank, each) for rank, each in enumerate(judged, 1)]
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["rank", "provider"])
-        writer.writeheader()
-        writer.writerows(rows)
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]) if rows else ["rank", "name"])
+            writer.writeheader()
+            writer.writerows({key: safe_cell(value) for key, value in row.items()} for row in rows)
 
 
-def page(judged: Sequence[Judged], period: str, programme: Programme, now: datetime) -> str:
+def page(
+    providers: Sequence[Judged], trainings: Sequence[Judged], period: str, programme: Programme, now: datetime
+) -> str:
     """The page, whole in itself."""
     assert _PAGES.loader is not None
-    ranked = [each for each in judged if each.score is not None]
+    ranked = [each for each in providers if each.score is not None]
     drawn = ranked if len(ranked) <= DRAWN else [*ranked[: DRAWN // 2], *ranked[-DRAWN // 2 :]]
     values: dict[str, Any] = {
         "style": _PAGES.loader.get_source(_PAGES, "report.css")[0],
         "period": period,
-        "participants": sum(each.figures.participants for each in judged),
-        "reviews": sum(each.figures.reviews for each in judged),
+        "participants": sum(each.figures.participants for each in providers),
+        "reviews": sum(each.figures.reviews for each in providers),
         "made": f"{now.astimezone(WIB):%d %B %Y, %H:%M} WIB",
-        "proposals": [each for each in judged if each.proposal],
-        "rows": judged,
+        "proposals": [each for each in (*providers, *trainings) if each.proposal],
+        "tables": {"All providers": providers, "Trainings": [each for each in trainings if each.score is not None]},
         "ranked": len(ranked),
         "shown": DRAWN,
         "left_out": len(ranked) > DRAWN,

@@ -168,19 +168,17 @@ class ProviderApi:
 
     async def _caller(self, request: web.Request, body: bytes) -> tuple[int, str]:
         """Provider and client code of a call whose signature is good."""
-        address = request.remote or ""
-        if not self._limiter.test(FAILURES, address):
-            raise RefusedError("too_many")
         client = request.headers.get("client_code", "")[:64]
         timestamp, given = request.headers.get("timestamp", ""), request.headers.get("signature", "").lower()
-        keys = await redemption.keys_of(client, self._clock()) or [(0, "")]
+        readable = client.isascii() and timestamp.isascii() and given.isascii()
+        keys = (await redemption.keys_of(client, self._clock()) if readable else []) or [(0, "")]
         found = 0
         for provider_id, key in keys:
-            if _signed(key.encode() or NOBODY, client, timestamp, request.path, body, given) and provider_id:
+            if readable and _signed(key.encode() or NOBODY, client, timestamp, request.path, body, given):
                 found = provider_id
-        if not found:
-            self._limiter.hit(FAILURES, address)
-            raise RefusedError("invalid_signature")
+        if not found:  # only failures are limited by address: behind a proxy all providers share one
+            fine = self._limiter.hit(FAILURES, request.remote or "")
+            raise RefusedError("invalid_signature" if fine else "too_many")
         # After the signature: who can't sign learns nothing of our clock.
         if not timestamp.isdigit() or abs(self._clock().timestamp() - int(timestamp[:12])) > WINDOW_SECONDS:
             raise RefusedError("timestamp_off")
@@ -244,7 +242,7 @@ async def _body(request: web.Request) -> bytes:
 def _read(body: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, RecursionError):  # of which a ValidationError is one
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a ValidationError is one, too
         raise RefusedError("unreadable") from None
 
 

@@ -40,7 +40,7 @@ async def _catalogue() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sample.csv"
         sample_catalogue.write(path)
-        await import_catalogue(path, path.with_suffix(".report.csv"), clock.now(), sample=True)
+        await import_catalogue(path, path.with_suffix(".report.csv"), clock.now, sample=True)
     rows = await Training.filter(sample=True).order_by("id")
     for row, (reviews, stars) in zip(rows, sample_catalogue.ratings(len(rows)), strict=True):
         row.reviews, row.stars = reviews, stars
@@ -94,7 +94,7 @@ async def select(db: BaseDBAsyncClient, programme: Programme) -> str:
                 selected_at=now,
                 due_at=due,
             )
-            await money.grant(connection, made.id, [(place.id, person)], programme, now)
+            await money.grant(connection, made.id, len(people), [(place.id, person)], now)
         params = {"wave": made.number, "deadline_date": last_day(due)}
         await announce(connection, "selected", made.id, people, now, params=params)
     return f"{len(people)} selected for trying out, in wave {made.number}: no draw was held"

@@ -12,6 +12,7 @@ import msgspec
 from tortoise.transactions import in_transaction
 from tqdm import tqdm
 
+from bot.tables import safe_cell
 from bot.tasks import unless_cancelled
 from domain.clock import WIB
 from domain.programme import Programme
@@ -89,7 +90,7 @@ async def _parquet(path: Path, columns: list[str], rows: AsyncIterator[dict[str,
 
 
 def _plain(value: Any) -> Any:
-    return " ".join(value) if isinstance(value, list) else value
+    return safe_cell(" ".join(value) if isinstance(value, list) else value)
 
 
 def _columns(survey: Survey) -> list[str]:

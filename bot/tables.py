@@ -26,6 +26,11 @@ def sheet_rows(path: Path, cell: Callable[[Any], str]) -> Iterator[tuple[int, li
             yield number, [cell(each) for each in row]
 
 
+def safe_cell(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula, whoever wrote it."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+
+
 def encoding_of(path: Path) -> str:
     """By its mark, else UTF-8 where that fits the beginning, else Windows-1252, which spreadsheets still write."""
     with path.open("rb") as file:

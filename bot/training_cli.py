@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from tortoise.functions import Count
-from tortoise.transactions import in_transaction
 
 from bot.settings import Settings
 from bot.staff_cli import Add
@@ -18,6 +17,7 @@ from domain.programme import DEFAULT, load
 from domain.surveys.actions import survey_called
 from domain.trainings import listings, redemption, reviews
 from domain.trainings.evidence import decide
+from models.database import writing
 from models.survey import SurveyInvitation, SurveyResponse
 from models.training import EvaluationStep, Provider, ProviderKey, Training
 
@@ -94,7 +94,7 @@ def _trainings(settings: Settings, options: argparse.Namespace) -> int:
                 for name, status, count in sorted(map(tuple, rows)):
                     print(f"{count:>7,}  {status:<10} {name}")
             case _:
-                async with in_transaction():
+                async with writing():
                     suspended = options.what == "suspend"
                     training = await listings.suspend_training(options.number, now, suspended=suspended)
                 print(f"training {training.id} is {'out of' if suspended else 'back in'} the menus")
@@ -108,7 +108,7 @@ async def _import(options: argparse.Namespace) -> int:
 
     regions.load()
     report_path = options.report or options.file.with_name(f"{options.file.name}.report.csv")
-    report = await import_catalogue(options.file, report_path, clock.now())
+    report = await import_catalogue(options.file, report_path, clock.now)
     print(report)
     if report.refused:
         print(f"refused lines, by number and reason: {report_path}")
@@ -128,7 +128,7 @@ def _certificates(settings: Settings, options: argparse.Namespace) -> int:
             raise ValueError("say which certificate: its number stands first in `gelombang certificates list`")
         accept = options.what == "accept"
         words = " ".join(options.words.split())[:300]
-        async with in_transaction():
+        async with writing():
             await reviews.decide_certificate(
                 options.number, accept=accept, words=words, by=options.staff, now=clock.now()
             )
@@ -179,13 +179,14 @@ def _providers(settings: Settings, options: argparse.Namespace) -> int:
             case "proposals":
                 for step in await EvaluationStep.filter(agreed__isnull=True).order_by("id"):
                     about = await Provider.get(id=step.provider_id)
-                    print(f"{step.id}\t{step.what}\t{about.code} {about.name}\t{step.period}\t{step.reasons}")
+                    whose = f"{about.code} {about.name}" + (f", training {step.training_id}" * bool(step.training_id))
+                    print(f"{step.id}\t{step.what}\t{whose}\t{step.period}\t{step.reasons}")
             case "decide":
-                async with in_transaction():
+                async with writing():
                     step = await decide(options.number, agree=options.agree, by=options.staff, now=now)
                 print(f"{step.what} {'agreed' if step.agreed else 'dismissed'}")
             case _:
-                async with in_transaction():
+                async with writing():
                     provider = await redemption.provider_named(options.code)
                     await listings.suspend_provider(provider, now, suspended=options.what == "suspend")
                 print(f"{provider.name} is {'suspended' if options.what == 'suspend' else 'active'}")
@@ -198,14 +199,15 @@ async def _report(settings: Settings, options: argparse.Namespace) -> None:
     from bot.evaluations import report  # noqa: PLC0415 - loads matplotlib
 
     programme = load(settings.programme or DEFAULT)
-    judged = await report(options.out, options.first, options.last, programme, clock.now())
-    proposed = sum(bool(each.proposal) for each in judged)
-    print(f"{len(judged)} providers, {proposed} proposals: {options.out / 'index.html'}")
+    providers, trainings = await report(options.out, options.first, options.last, programme, clock.now())
+    proposed = sum(bool(each.proposal) for each in (*providers, *trainings))
+    counts = f"{len(providers):,} providers, {len(trainings):,} trainings, {proposed:,} proposals"
+    print(f"{counts}: {options.out / 'index.html'}")
 
 
 async def _key(provider: Provider, overlap: timedelta) -> None:
     key = secrets.token_urlsafe(32)
-    async with in_transaction():
+    async with writing():
         await redemption.give_key(provider, provider.code, key, clock.now(), overlap)
     print(f"client_code {provider.code}\nsign_key    {key}\nShown this once: send it to the provider by a safe way.")
 

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import F
 from tortoise.transactions import in_transaction
 
 from bot.tasks import unless_cancelled
+from domain.errors import DomainError
 from domain.programme import Programme
 from domain.waves import places
 from domain.waves.actions import SYSTEM, carry_over, current_wave, follow_dates, move, tell_open
@@ -69,7 +71,10 @@ class Waves:
             if await self._all(lambda: self._tell_open(wave_open)):
                 self._wake()
         for wave in await Wave.filter(status=WaveStatus.ANNOUNCED).order_by("number"):
-            await self._places(wave)
+            try:
+                await self._places(wave)
+            except DomainError as error:  # no money, say: the other waves' clocks go on
+                log.error("wave %d: %s", wave.number, error.code)
 
     async def _carry_over(self, wave: Wave) -> int:
         async with in_transaction() as db:
@@ -99,7 +104,10 @@ class Waves:
             self._wake()
         if not offered and await self._is_over(wave):
             async with in_transaction():
-                await move(wave, WaveStatus.ENDED, SYSTEM, clock())
+                # Looked at once more, the wave locked: somebody may have taken their training back meanwhile.
+                await Wave.filter(id=wave.id).update(quota=F("quota"))
+                if await self._is_over(wave):
+                    await move(wave, WaveStatus.ENDED, SYSTEM, clock())
 
     async def _is_over(self, wave: Wave) -> bool:
         """Every place is accepted; or some are free, and nobody is left who could have them, today or soon."""

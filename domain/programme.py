@@ -141,6 +141,7 @@ class EvaluationRules:
     """
 
     least_participants: int
+    completion_days: int
     completion_warn: float
     completion_suspend: float
     rating_warn: float

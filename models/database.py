@@ -9,6 +9,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.context import TortoiseContext
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
+from tortoise.transactions import in_transaction
 
 MODULES = [
     "models.conversation",
@@ -53,6 +54,17 @@ async def database(url: str) -> AsyncIterator[BaseDBAsyncClient]:
         # Tasks of a web server do not inherit the context variable of the task that opened the database.
         await context.init(config(url), _enable_global_fallback=True)
         yield context.db()
+
+
+@asynccontextmanager
+async def writing() -> AsyncIterator[BaseDBAsyncClient]:
+    """A transaction that may read before it writes: on SQLite it is the one writer from its beginning, since one that
+    has read can't write any more once another process has.
+    """
+    async with in_transaction() as connection:
+        if connection.capabilities.dialect == "sqlite":
+            await connection.execute_query("UPDATE platform SET name = name WHERE id = 0")
+        yield connection
 
 
 async def migrate(connection: BaseDBAsyncClient) -> list[str]:

@@ -26,6 +26,10 @@ class LedgerTables(TurnTables):
             new |= await self._record(db, movements[start : start + PORTION], now)
         return new
 
+    async def hold(self, db: BaseDBAsyncClient, accounts: Sequence[Account]) -> dict[Account, int]:
+        """Balances that nobody else changes before the transaction ends, locked in the order of their ids."""
+        return {account: balance for account, (_, balance) in (await self._locked(db, set(accounts))).items()}
+
     async def _record(self, db: BaseDBAsyncClient, movements: Sequence[Movement], now: datetime) -> set[str]:
         accounts = await self._locked(db, {account for each in movements for account in (each.source, each.target)})
         ids = {account: number for account, (number, _) in accounts.items()}

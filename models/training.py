@@ -219,10 +219,11 @@ class Review(Model):
 
 
 class EvaluationStep(Model):
-    """A warning or suspension that the figures propose for a provider, and what staff decided (None: nothing yet)."""
+    """A warning or suspension that figures propose for a provider or a training, and what staff decided (None: nothing)."""
 
     id = fields.BigIntField(primary_key=True)
     provider_id = fields.BigIntField()
+    training_id = fields.BigIntField(default=0)
     period = fields.CharField(max_length=24)
     what = fields.CharField(max_length=16)
     reasons = fields.CharField(max_length=300)
@@ -233,4 +234,4 @@ class EvaluationStep(Model):
 
     class Meta:
         table = "evaluation_step"
-        unique_together = (("provider_id", "period", "what"),)
+        unique_together = (("provider_id", "training_id", "period", "what"),)

@@ -71,5 +71,5 @@ async def place_for(person_id: int, now: datetime, number: int = 99) -> Place:
     )  # fmt: skip
     async with in_transaction() as connection:
         await money.allot(connection, wave.id, 1, PROGRAMME, now)
-        await money.grant(connection, wave.id, [(place.id, person_id)], PROGRAMME, now)
+        await money.grant(connection, wave.id, 1, [(place.id, person_id)], now)
     return place

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.expressions import F
 from tortoise.functions import Count, Sum
 
 from domain.clock import WIB
@@ -40,16 +39,13 @@ async def training_balance(person_id: int) -> int:
     return await balance(rules.balance_of(person_id))
 
 
-async def _held(person_ids: Sequence[int]) -> dict[int, int]:
-    """Training balances, locked. An update comes before the reading: that is the lock, on SQLite too."""
-    rows = LedgerAccount.filter(kind=AccountKind.TRAINING_BALANCE, subject_id__in=list(person_ids))
-    await rows.update(balance=F("balance"))
-    return {row.subject_id: row.balance for row in await rows}
+async def hold(db: BaseDBAsyncClient, person_ids: Sequence[int]) -> dict[int, int]:
+    """Training balances of people, which nobody else changes before the caller's transaction ends.
 
-
-async def hold(person_id: int) -> int:
-    """A person's training balance, which nobody else changes before the caller's transaction ends."""
-    return (await _held([person_id])).get(person_id, 0)
+    Whoever changes places, seats and balances together holds the balances first: locks are taken in one order.
+    """
+    held = await LedgerTables(db).hold(db, [rules.balance_of(person) for person in person_ids]) if person_ids else {}
+    return {account.subject_id: amount for account, amount in held.items()}
 
 
 async def allot(db: BaseDBAsyncClient, wave_id: int, quota: int, programme: Programme, now: datetime) -> None:
@@ -63,16 +59,17 @@ async def allot(db: BaseDBAsyncClient, wave_id: int, quota: int, programme: Prog
 
 
 async def grant(
-    db: BaseDBAsyncClient, wave_id: int, places: Sequence[tuple[int, int]], programme: Programme, now: datetime
+    db: BaseDBAsyncClient, wave_id: int, quota: int, places: Sequence[tuple[int, int]], now: datetime
 ) -> None:
-    """Give people of a wave, as (place, person), their training balance."""
-    amount = _each(programme, now)
+    """Give people of a wave, as (place, person), their training balance: what the wave was funded with for each."""
+    funded = await Posting.get(key=rules.allotted(wave_id, 1).key)
+    amount = funded.amount // quota
     await post(db, [rules.granted(wave_id, place, person, amount) for place, person in places], now)
 
 
 async def return_balance(db: BaseDBAsyncClient, wave_id: int, places: Sequence[tuple[int, int]], now: datetime) -> None:
     """Take back what is left of the training balances of places, as (place, person), that lapsed."""
-    left = await _held([person for _, person in places])
+    left = await hold(db, [person for _, person in places])
     movements = [rules.lapsed(wave_id, place, person, left[person]) for place, person in places if left.get(person)]
     await post(db, movements, now)
 

@@ -1,14 +1,12 @@
 """How well providers teach, from what happened in a period: figures with their uncertainty, and what follows. Pure."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import sqrt
 from statistics import NormalDist, mean, median, stdev
-
-from rapidfuzz import fuzz
 
 from domain.programme import EvaluationRules
 
@@ -16,9 +14,9 @@ Z = NormalDist().inv_cdf(0.975)  # 95 % intervals
 BURST = timedelta(hours=24)
 BURST_REVIEWS = 8  # of one training within a day, of which
 BURST_SHARE = 0.9  # so many give five stars
-ALIKE = 92.0  # of 100: two reviews are copies
+ALIKE = 0.6  # of the runs of three words in the shorter of two reviews: they are copies
 COPIES = 3  # reviews of the same words
-SHORT = 20  # letters; shorter reviews ("bagus sekali") are alike by nature
+SHORT = 5  # words; shorter reviews ("bagus sekali") are alike by nature
 
 Interval = tuple[float, float]
 
@@ -35,10 +33,14 @@ class ReviewFact:
 
 @dataclass(slots=True)
 class Evidence:
-    """What a provider's participants did and said in a period."""
+    """What participants of a provider, or of one of its trainings, did and said in a period.
+
+    ``redeemed``: those who finished, or began long enough ago that they should have.
+    """
 
     provider_id: int
     name: str
+    training_id: int = 0
     participants: int = 0
     redeemed: int = 0
     finished: int = 0
@@ -47,7 +49,6 @@ class Evidence:
     useful: list[int] = field(default_factory=list)
     recommended: list[bool] = field(default_factory=list)
     asked_money: int = 0
-    answered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Figures:
     """
 
     provider_id: int
+    training_id: int
     name: str
     participants: int
     finished: int
@@ -112,6 +114,7 @@ def figures_of(evidence: Evidence) -> Figures:
     trusted = [number for at, number in enumerate(stars) if at not in doubtful]
     return Figures(
         provider_id=evidence.provider_id,
+        training_id=evidence.training_id,
         name=evidence.name,
         participants=evidence.participants,
         finished=evidence.finished,
@@ -163,16 +166,38 @@ def _burst(places: Sequence[int], reviews: Sequence[ReviewFact]) -> list[int]:
 
 
 def _copies(reviews: Sequence[ReviewFact]) -> list[list[int]]:
-    """Groups of reviews whose words are nearly the same. Sorted by their words, copies stand beside each other."""
-    plain = [re.sub(r"[^a-z]+", " ", review.words.lower()).strip() for review in reviews]
-    ordered = sorted((at for at in range(len(reviews)) if len(plain[at]) >= SHORT), key=lambda at: plain[at])
-    groups: list[list[int]] = []
-    for at in ordered:
-        if groups and fuzz.ratio(plain[groups[-1][0]], plain[at]) >= ALIKE:
-            groups[-1].append(at)
-        else:
-            groups.append([at])
-    return [group for group in groups if len(group) >= COPIES]
+    """Groups of reviews that share most of their runs of three words, whatever was put before or after them."""
+    runs = [_runs(review.words) for review in reviews]
+    holders: dict[str, list[int]] = defaultdict(list)
+    for at, own in enumerate(runs):
+        for run in own:
+            holders[run].append(at)
+    group = list(range(len(reviews)))
+
+    def head(at: int) -> int:
+        while group[at] != at:
+            group[at] = group[group[at]]
+            at = group[at]
+        return at
+
+    for at, own in enumerate(runs):
+        # Held against whoever wrote each of its runs first: all copies of one text meet there.
+        for first, count in Counter(holders[run][0] for run in own).items():
+            if count >= ALIKE * min(len(own), len(runs[first])):
+                group[head(at)] = head(first)
+    members: dict[int, list[int]] = defaultdict(list)
+    for at, own in enumerate(runs):
+        if own:
+            members[head(at)].append(at)
+    return [some for some in members.values() if len(some) >= COPIES]
+
+
+def _runs(words: str) -> frozenset[str]:
+    """Each three words that follow one another; none of a review too short to say anything of its own."""
+    plain = re.sub(r"[^a-z]+", " ", words.lower()).split()
+    return (
+        frozenset(" ".join(plain[at : at + 3]) for at in range(len(plain) - 2)) if len(plain) >= SHORT else frozenset()
+    )
 
 
 # --- what follows
@@ -228,7 +253,7 @@ def csv_row(rank: int, judged: Judged) -> Mapping[str, str | int | float]:
     completion, rating, recommended = figures.completion, figures.rating_between, figures.recommended
     return {
         "rank": rank if judged.score is not None else "",
-        "provider": figures.name,
+        "name": figures.name,
         "score": "" if judged.score is None else round(judged.score, 3),
         "participants": figures.participants,
         "finished": figures.finished,

@@ -1,6 +1,7 @@
 """From the tables to the catalogue's picture of them, and from a checked file to the tables."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -93,25 +94,38 @@ async def too_few_seats(lines: Sequence[Line]) -> set[int]:
     }
 
 
-async def store(lines: Sequence[Line], source: str, now: datetime, *, sample: bool = False) -> tuple[int, int]:
-    """Take a portion of lines, each by its provider's id; gives how many are new and how many changed."""
-    providers = await _named(Provider, {line.provider: line.provider_name for line in lines})
-    platforms = await _named(Platform, {line.platform: line.platform_name for line in lines})
+@dataclass(frozen=True)
+class Stored:
+    """How many lines are new and how many changed; ``sold``: places of those that offer fewer seats than are sold."""
+
+    new: int
+    changed: int
+    sold: frozenset[int]
+
+
+async def store(lines: Sequence[Line], source: str, now: datetime, *, sample: bool = False) -> Stored:
+    """Take a portion of lines, each by its provider's id, in the caller's transaction (models.database.writing)."""
+    providers = await _named(Provider, {line.provider: line.provider_name for line in lines}, now)
+    platforms = await _named(Platform, {line.platform: line.platform_name for line in lines}, now)
     known = {
         (row.provider_id, row.code): row
         for row in await Training.filter(
             provider_id__in=list(providers.values()), code__in=[line.code for line in lines]
         ).select_for_update()
     }
-    new, differing = [], []
-    for line in lines:
+    new, differing, sold, withdrawn = [], [], set[int](), []
+    for at, line in enumerate(lines):
         row = known.get((providers[line.provider], line.code))
         content = {name: getattr(line, name) for name in _CONTENT}
-        if row is None:
+        if row is not None and line.seats is not None and line.seats < row.seats_taken:
+            sold.add(at)
+        elif row is None:
             ids = {"provider_id": providers[line.provider], "platform_id": platforms[line.platform]}
             stamps = {"digest": line.digest, "sample": sample, "listed_at": now, "changed_at": now}
             new.append(Training(**ids, **content, **stamps))
         elif bytes(row.digest) != line.digest:
+            if row.status == TrainingStatus.ACTIVE and line.status == TrainingStatus.WITHDRAWN:
+                withdrawn.append(row)
             row.update_from_dict({**content, "digest": line.digest, "version": row.version + 1, "changed_at": now})
             row.platform_id = platforms[line.platform]
             differing.append(row)
@@ -136,7 +150,8 @@ async def store(lines: Sequence[Line], source: str, now: datetime, *, sample: bo
             for row in rows
         ]
     )
-    return len(new), len(differing)
+    await _tell_buyers(withdrawn, now)
+    return Stored(len(new), len(differing), frozenset(sold))
 
 
 _CONTENT = (
@@ -145,7 +160,7 @@ _CONTENT = (
 )  # fmt: skip
 
 
-async def _named(model: type[Provider] | type[Platform], names: Mapping[str, str]) -> dict[str, int]:
+async def _named(model: type[Provider] | type[Platform], names: Mapping[str, str], now: datetime) -> dict[str, int]:
     """Ids of providers or platforms by code; those that are new are made, and new names are taken over."""
     known: dict[str, Any] = {row.code: row for row in await model.filter(code__in=list(names))}
     for code, name in sorted(names.items()):
@@ -153,6 +168,8 @@ async def _named(model: type[Provider] | type[Platform], names: Mapping[str, str
             known[code], _ = await model.get_or_create(code=code, defaults={"name": name or code})
         elif name and known[code].name != name:
             await model.filter(code=code).update(name=name)
+            theirs = Q(provider_id=known[code].id) if model is Provider else Q(platform_id=known[code].id)
+            await Training.filter(theirs).update(changed_at=now)
     return {code: row.id for code, row in known.items()}
 
 
@@ -188,4 +205,9 @@ async def _tell_buyers(trainings: Sequence[Training], now: datetime) -> None:
         rows = await Purchase.filter(training_id=training.id, status__in=unfinished).values_list("person_id")
         people = sorted(int(person) for (person,) in rows)
         params = {"training": training.title}
-        await announce(Training._meta.db, "training_suspended", training.id, people, now, params=params)
+        await announce(Training._meta.db, "training_suspended", _once_a_day(training, now), people, now, params=params)
+
+
+def _once_a_day(training: Training, now: datetime) -> int:
+    """What a notice is about, so that a second suspension, another day, is told as well."""
+    return int(training.id) * 100_000 + now.toordinal() % 100_000

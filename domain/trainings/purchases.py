@@ -40,7 +40,7 @@ async def buy(person_id: int, training_id: int, price: int, now: datetime) -> Bo
     Refused with waves.no_place, waves.place_lapsed, or a trainings.* reason: gone, full, dearer by now, too dear.
     """
     db = Purchase._meta.db
-    await money.hold(person_id)  # one purchase of a person after the other
+    await money.hold(db, [person_id])  # one purchase of a person after the other
     place = await places.accept(person_id, now)
     training = await Training.get_or_none(id=training_id).prefetch_related("provider")
     if training is None:
@@ -76,8 +76,7 @@ async def buy(person_id: int, training_id: int, price: int, now: datetime) -> Bo
 
 
 def _sellable(training: Training, price: int, now: datetime) -> None:
-    provider = training.provider
-    if training.suspended or training.status != TrainingStatus.ACTIVE or provider.status != TrainingStatus.ACTIVE:
+    if not _offered(training):
         raise DomainError("trainings.gone")
     if training.starts_on is not None and training.starts_on < places.today(now):
         raise DomainError("trainings.begun")
@@ -85,37 +84,45 @@ def _sellable(training: Training, price: int, now: datetime) -> None:
         raise DomainError("trainings.price_changed", price_number=training.price)
 
 
+def _offered(training: Training) -> bool:
+    active = training.status == TrainingStatus.ACTIVE and training.provider.status == TrainingStatus.ACTIVE
+    return active and not training.suspended
+
+
 async def _take_seat(training: Training, now: datetime) -> None:
     free = Q(seats__isnull=True) | Q(seats__gt=F("seats_taken"))
     if not await Training.filter(free, id=training.id).update(seats_taken=F("seats_taken") + 1):
         raise DomainError("trainings.full")
+    # With the row locked: whoever suspends it from now on finds this purchase and tells its buyer.
+    _sellable(await Training.get(id=training.id).prefetch_related("provider"), training.price, now)
     if training.seats is not None:  # the menus need to know of the last one only
         await Training.filter(id=training.id, seats_taken__gte=F("seats")).update(changed_at=now)
 
 
 async def cancel(person_id: int, purchase_id: int, now: datetime) -> Bought:
     """Take a purchase back: the money returns to the balance, the seat is free. Without any other purchase the place's
-    clock runs again, so it can't be done once that has run out. Refused with the reason.
+    clock runs again, so it can't be done once that has run out, unless the training is no longer offered. Refused with
+    the reason.
     """
     db = Purchase._meta.db
-    await money.hold(person_id)
+    await money.hold(db, [person_id])
     purchase = await _own(person_id, purchase_id)
     may_cancel(purchase.status)
+    training = await Training.get(id=purchase.training_id).prefetch_related("provider")
     others = Purchase.filter(person_id=person_id, live=True).exclude(id=purchase.id)
     if not await others.exists():
-        await places.reopen(person_id, now)
+        await places.reopen(person_id, now, forgiving=not _offered(training))
     done = await Purchase.filter(id=purchase.id, status=PurchaseStatus.BOUGHT).update(
         status=PurchaseStatus.CANCELLED, live=None
     )
     if not done:  # its code was used meanwhile
         raise DomainError("trainings.code_used")
-    provider, price = purchase.provider_id, purchase.price
-    await money.post(db, [accounts.cancelled(purchase.id, person_id, provider, price)], now)
-    training = await Training.get(id=purchase.training_id)
     was_full = training.seats is not None and training.seats_taken >= training.seats
     await Training.filter(id=training.id).update(seats_taken=F("seats_taken") - 1)
     if was_full:
         await Training.filter(id=training.id).update(changed_at=now)
+    provider, price = purchase.provider_id, purchase.price
+    await money.post(db, [accounts.cancelled(purchase.id, person_id, provider, price)], now)
     await note(purchase, "cancelled", PERSON, now)
     purchase.status = PurchaseStatus.CANCELLED
     return Bought(purchase, training)

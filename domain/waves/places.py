@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import F
 from tortoise.transactions import in_transaction
 
 from domain.clock import WIB
@@ -61,7 +62,7 @@ async def announce_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme,
     selected = {person for _, person in places}
     for start in range(0, len(places), GRANTED_PORTION):  # before they hear of it
         async with in_transaction() as connection:
-            await money.grant(connection, wave.id, places[start : start + GRANTED_PORTION], programme, now)
+            await money.grant(connection, wave.id, wave.quota, places[start : start + GRANTED_PORTION], now)
     day = last_day(deadline(wave.announced_at, programme.waves.accept_days))
     params = {"wave": wave.number, "deadline_date": day}
     await announce(db, "selected", wave.id, sorted(selected), now, params=params)
@@ -142,6 +143,7 @@ async def lapse_some(db: BaseDBAsyncClient, wave: Wave, now: datetime) -> int:
     if not late:
         return 0
     async with in_transaction() as connection:
+        await money.hold(connection, [place.person_id for place in late])
         for reason, before in (("not_told", PlaceStatus.SELECTED), ("deadline", PlaceStatus.NOTIFIED)):
             ids = [place.id for place in late if place.status == before]
             moved = set(
@@ -190,17 +192,20 @@ async def accept(person_id: int, now: datetime) -> Place:
     return place
 
 
-async def reopen(person_id: int, now: datetime) -> None:
-    """Somebody who took back their only training has to choose again, as long as there is time; refused with
-    waves.place_kept where there is none. In the caller's transaction.
+async def reopen(person_id: int, now: datetime, *, forgiving: bool) -> None:
+    """Somebody who took back their only training has to choose again, as long as there is time. Where there is none
+    it is refused with waves.place_kept, or, ``forgiving``, the place stays theirs. In the caller's transaction.
     """
     place = await Place.filter(person_id=person_id, status=PlaceStatus.ACCEPTED).order_by("-id").first()
     if place is None:
+        return
+    if _due(place) <= now and forgiving:
         return
     if _due(place) <= now:
         raise DomainError("waves.place_kept", deadline_date=last_day(_due(place)))
     db = Place._meta.db
     await DrawTables(db).move_places(db, [place.id], [PlaceStatus.ACCEPTED], PlaceStatus.NOTIFIED, "cancelled", now)
+    await Wave.filter(id=place.wave_id).update(quota=F("quota"))  # the lock: it must not end just now
     wave = await Wave.get(id=place.wave_id)
     if wave.status == WaveStatus.ENDED:
         await move(wave, WaveStatus.ANNOUNCED, SYSTEM, now, "place reopened")

@@ -62,7 +62,8 @@ async def offer_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, no
         people = [offer.person_id for offer in line.offers]
         tickets = [offer.ticket for offer in line.offers]
         places = await Place.filter(ticket__in=tickets).order_by("id").values_list("id", "person_id")
-        await money.grant(connection, wave.id, [(int(place), int(person)) for place, person in places], programme, now)
+        found = [(int(place), int(person)) for place, person in places]
+        await money.grant(connection, wave.id, wave.quota, found, now)
         await announce(connection, "reserve_offered", wave.id, people, now, params=params)
         return len(line.offers)
 

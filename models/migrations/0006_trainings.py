@@ -17,6 +17,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('provider_id', fields.BigIntField()),
+                ('training_id', fields.BigIntField(default=0)),
                 ('period', fields.CharField(max_length=24)),
                 ('what', fields.CharField(max_length=16)),
                 ('reasons', fields.CharField(max_length=300)),
@@ -25,7 +26,7 @@ class Migration(migrations.Migration):
                 ('by', fields.CharField(default='', max_length=64)),
                 ('decided_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'evaluation_step', 'app': 'models', 'unique_together': (('provider_id', 'period', 'what'),), 'pk_attr': 'id', 'table_description': 'A warning or suspension that the figures propose for a provider, and what staff decided (None: nothing yet).'},
+            options={'table': 'evaluation_step', 'app': 'models', 'unique_together': (('provider_id', 'training_id', 'period', 'what'),), 'pk_attr': 'id', 'table_description': 'A warning or suspension that figures propose for a provider or a training, and what staff decided (None: nothing).'},
             bases=['Model'],
         ),
         ops.CreateModel(

@@ -59,7 +59,7 @@ async def test_each_kind_of_file_gives_the_same_trainings(
     db: BaseDBAsyncClient, tmp_path: Path, write: Any, suffix: str
 ) -> None:
     path = write(tmp_path / f"trainings.{suffix}", rows({}, {"id": "T2", "title": "Barista Lanjutan", "seats": ""}))
-    report = await import_catalogue(path, tmp_path / "report.csv", NOON)
+    report = await import_catalogue(path, tmp_path / "report.csv", Clock())
     assert (report.new, report.changed, report.refused) == (2, 0, [])
     first, second = await Training.all().order_by("code").prefetch_related("provider", "platform")
     assert (first.title, first.price, first.seats, first.provider.name, first.platform.name) == (
@@ -72,9 +72,9 @@ async def test_each_kind_of_file_gives_the_same_trainings(
 
 async def test_what_changed_is_a_new_version_and_the_rest_stays(db: BaseDBAsyncClient, tmp_path: Path) -> None:
     path = as_csv(tmp_path / "a.csv", rows({}, {"id": "T2"}, {"id": "T1", "provider": "lpk2"}))
-    await import_catalogue(path, tmp_path / "report.csv", NOON)
+    await import_catalogue(path, tmp_path / "report.csv", Clock())
     as_csv(path, rows({"price": 500_000}, {"id": "T2"}))
-    report = await import_catalogue(path, tmp_path / "report.csv", NOON)
+    report = await import_catalogue(path, tmp_path / "report.csv", Clock())
     assert (report.new, report.changed, len(report.lines)) == (0, 1, 2)
     changed = await Training.get(code="T1", provider__code="lpk1")
     assert (changed.version, changed.price) == (2, 500_000)
@@ -86,7 +86,7 @@ async def test_what_changed_is_a_new_version_and_the_rest_stays(db: BaseDBAsyncC
 async def test_refused_lines_are_told_by_number_and_reason(db: BaseDBAsyncClient, tmp_path: Path) -> None:
     good = [{"id": f"G{number}"} for number in range(10)]
     path = as_csv(tmp_path / "a.csv", rows(*good, {"id": "G1"}, {"id": "B2", "price": -5, "title": "<b>x</b>"}))
-    report = await import_catalogue(path, tmp_path / "report.csv", NOON)
+    report = await import_catalogue(path, tmp_path / "report.csv", Clock())
     # Two lines each: their descriptions have a line of their own.
     assert (tmp_path / "report.csv").read_text().splitlines() == [
         "line,id,reasons", "23,G1,same_id_as_line_5", "25,B2,title_markup price_negative",
@@ -109,17 +109,17 @@ async def test_a_wrong_file_changes_nothing(db: BaseDBAsyncClient, tmp_path: Pat
     sheet.write_bytes(b"PK no")
     for path in (as_csv(tmp_path / "bad.csv", rows({"id": "G"}, *bad)), broken, words, listless, sheet):
         with pytest.raises(ValueError, match=path.name):
-            await import_catalogue(path, tmp_path / "report.csv", NOON)
+            await import_catalogue(path, tmp_path / "report.csv", Clock())
     for model in (Training, TrainingVersion, Provider, Platform):
         assert await model.all().count() == 0
 
 
 async def test_fewer_seats_than_are_sold_is_refused(db: BaseDBAsyncClient, tmp_path: Path) -> None:
     path = as_csv(tmp_path / "a.csv", rows(*({"id": f"T{number}"} for number in range(1, 9))))
-    await import_catalogue(path, tmp_path / "report.csv", NOON)
+    await import_catalogue(path, tmp_path / "report.csv", Clock())
     await Training.filter(code="T1").update(seats_taken=7)
     as_csv(path, rows({"seats": 6}, *({"id": f"T{number}"} for number in range(2, 9))))
-    report = await import_catalogue(path, tmp_path / "report.csv", NOON)
+    report = await import_catalogue(path, tmp_path / "report.csv", Clock())
     assert [reasons for _, _, reasons in report.refused] == [["fewer_seats_than_sold"]]
     assert (await Training.get(code="T1")).seats == 20
 
@@ -130,7 +130,7 @@ async def test_the_sample_is_the_same_every_time_and_every_line_of_it_is_good(
     for name in ("one.csv", "two.csv"):
         sample_catalogue.write(tmp_path / name, 300)
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
-    report = await import_catalogue(tmp_path / "one.csv", tmp_path / "report.csv", NOON, sample=True)
+    report = await import_catalogue(tmp_path / "one.csv", tmp_path / "report.csv", Clock(), sample=True)
     assert (report.new, report.refused) == (300, [])
     assert await Training.filter(sample=True).count() == 300
     assert set(next(sample_catalogue.lines())) == set(HEADINGS)
@@ -142,7 +142,7 @@ async def test_every_process_sees_what_changed(db: BaseDBAsyncClient, tmp_path: 
     feed = CatalogueFeed(PROGRAMME, clock, seen.append)
     assert await feed.refresh()
     path = as_csv(tmp_path / "a.csv", rows({}, {"id": "T2", "title": "Menjahit Busana"}))
-    await import_catalogue(path, tmp_path / "report.csv", NOON)
+    await import_catalogue(path, tmp_path / "report.csv", Clock())
     assert await feed.refresh()
     assert not await feed.refresh()
     assert [each.title for each in seen[-1].listings] == ["Barista Dasar", "Menjahit Busana"]

@@ -18,7 +18,7 @@ from tests.handlers.talk import NOON
 from tests.trainings import PROGRAMME, line, store
 from tests.waves import Applicant, join
 
-FIRST, LAST = date(2026, 11, 1), date(2026, 11, 30)
+FIRST, LAST = date(2026, 11, 1), date(2026, 12, 31)
 # Provider -> how many of 30 finish, and the stars they give.
 PROVIDERS = {"lpkA": (29, (5, 4, 5)), "lpkB": (18, (4, 3)), "lpkC": (2, (1, 2)), "lpkD": (24, (5,))}
 COPIED = "Pelatihan terbaik yang pernah saya ikuti, sangat direkomendasikan"
@@ -62,7 +62,8 @@ async def fill(people: int = 30) -> None:
 
 async def test_a_period_is_evaluated_told_and_decided(db: BaseDBAsyncClient, tmp_path: Path) -> None:
     await fill()
-    judged = await report(tmp_path, FIRST, LAST, PROGRAMME, NOON)
+    judged, trainings = await report(tmp_path, FIRST, LAST, PROGRAMME, NOON)
+    assert [each.figures.name for each in trainings][:2] == ["Pelatihan lpkA", "Pelatihan lpkB"]
     assert [(each.figures.name[:5], each.proposal) for each in judged] == [
         ("LPK A", ""), ("LPK B", ""), ("LPK D", "warning"), ("LPK C", "suspension"),
     ]  # fmt: skip
@@ -79,9 +80,13 @@ async def test_a_period_is_evaluated_told_and_decided(db: BaseDBAsyncClient, tmp
     assert rows[3]["finished"] == "2"
     await report(tmp_path, FIRST, LAST, PROGRAMME, NOON)  # again: nothing is proposed twice
     steps = await EvaluationStep.all().order_by("id")
-    assert [step.what for step in steps] == ["warning", "suspension"]
+    assert [(step.what, bool(step.training_id)) for step in steps] == [
+        ("warning", False), ("suspension", False), ("warning", True), ("suspension", True),
+    ]  # fmt: skip
     await decide(steps[0].id, agree=False, by="tester", now=NOON)
     await decide(steps[1].id, agree=True, by="tester", now=NOON)
+    await decide(steps[3].id, agree=True, by="tester", now=NOON)
+    assert (await Training.get(provider__code="lpkC")).suspended
     with pytest.raises(DomainError, match=r"staff\.no_proposal"):
         await decide(steps[1].id, agree=False, by="another", now=NOON)
     assert (await Provider.get(code="lpkC")).status == "suspended"
@@ -89,5 +94,5 @@ async def test_a_period_is_evaluated_told_and_decided(db: BaseDBAsyncClient, tmp
 
 
 async def test_a_period_without_anything_is_a_page_too(db: BaseDBAsyncClient, tmp_path: Path) -> None:
-    assert await report(tmp_path, FIRST, LAST, PROGRAMME, NOON) == []
+    assert await report(tmp_path, FIRST, LAST, PROGRAMME, NOON) == ([], [])
     assert "Nothing: no provider" in (tmp_path / "index.html").read_text()

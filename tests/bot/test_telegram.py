@@ -7,7 +7,7 @@ import pytest
 
 from bot.channels.telegram import Update, layout, parse, pieces
 from handlers.conversation import Contact, Inbound, RemotePhoto
-from handlers.i18n import Label, Rendered
+from handlers.i18n import Label, Rendered, with_details
 from models.enums import Channel
 
 ME = {"id": 77, "is_bot": False, "first_name": "Siti"}
@@ -68,6 +68,9 @@ def test_layout_of_buttons_contact_and_plain_text() -> None:
     }
     contact = layout("77", Rendered("HP?", ask="contact"), "Kirim")["reply_markup"]
     assert contact["keyboard"] == [[{"text": "Kirim", "request_contact": True}]]
+    listed = with_details(Rendered("Pilih:", (Label("a~1", "Barista", "Rp450.000"), Label("b~1", "Menu"))))
+    assert listed.text == "Pilih:\n\n1. Barista\n    Rp450.000"
+    assert [choice.label for choice in listed.choices] == ["1. Barista", "Menu"]
     plain = layout("77", Rendered("<b>halo</b>"), "Kirim")
     assert plain == {"chat_id": 77, "text": "<b>halo</b>", "reply_markup": {"remove_keyboard": True}}
 

@@ -19,7 +19,7 @@ NUMBER = "+6281234567890"
 
 def test_every_kind_is_declared_in_every_language() -> None:
     names = [(each.name, each.language) for each in declared()]
-    assert len(names) == len(set(names)) == 2 * len(KINDS) + 10
+    assert len(names) == len(set(names)) == 2 * len(KINDS) + 20
     for each in declared():
         assert all(0 < len(value) <= 255 and "\n" not in value for value in each.variables.values())
 
@@ -29,8 +29,8 @@ async def test_made_once_submitted_and_used_when_approved(
 ) -> None:
     async with twilio_peer() as peer:
         account = Twilio(SID, TOKEN, "https://bot.example", peer.url, peer.url)
-        assert len(list(await check(account))) == 2 * len(KINDS) + 10
-        assert len(list(await sync(account, NOON))) == 2 * len(KINDS) + 10
+        assert len(list(await check(account))) == 2 * len(KINDS) + 20
+        assert len(list(await sync(account, NOON))) == 2 * len(KINDS) + 20
         assert list(await sync(account, NOON)) == []
         assert len(list(await check(account))) == 2 * len(KINDS)
         chosen = next(each for each in peer.contents if each["friendly_name"].startswith("gelombang_selected_id"))

@@ -1,5 +1,6 @@
 """WhatsApp and SMS by a Twilio on loopback: what comes in, what goes out, signatures, and what errors mean."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -127,10 +128,12 @@ async def test_what_goes_out() -> None:
 
 
 async def test_what_does_not_fit_into_buttons_is_numbered() -> None:
-    contents = {"buttons_2": "HX1", "list_2": "HX2"}
+    contents = {"buttons_2": "HX1", "list_2": "HX2", "details_2": "HX3"}
+    described = Rendered("Pilih:", (Label("a", "Barista Dasar untuk Pemula", "Rp450.000"), Label("b", "Menu")))
     long_label = Rendered("Pilih:", (Label("a", "x" * 22), Label("b", "y")))
     for message, content in (
         (QUESTION, "HX1"),
+        (described, "HX3"),
         (long_label, "HX2"),
         (Rendered("Pilih:", (Label("a", "x" * 25), Label("b", "y"))), None),
         (Rendered("dua\nbaris", QUESTION.choices), None),
@@ -138,6 +141,10 @@ async def test_what_does_not_fit_into_buttons_is_numbered() -> None:
     ):
         found = buttons(message, contents)
         assert (found["content_sid"] if found else None) == content
+    assert json.loads((buttons(described, contents) or {})["content_variables"]) == {
+        "text": "Pilih:", "label1": "Barista Dasar untuk Pem…", "id1": "a", "detail1": "Rp450.000", "label2": "Menu",
+        "id2": "b", "detail2": " ",
+    }  # fmt: skip
 
 
 async def test_failures_are_values(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,10 +54,10 @@ def test_a_burst_of_praise_is_noticed_and_a_busy_week_is_not() -> None:
 
 
 def test_copied_words_are_noticed_and_short_ones_are_not() -> None:
-    copied = "Pelatihan ini sangat bermanfaat dan pengajarnya ramah"
+    copied = "Pelatihan ini sangat bermanfaat dan pengajarnya ramah sekali"
     copies = [
         fact(4, words, 100 * at)
-        for at, words in enumerate([copied, copied.upper(), copied + "!", "Beda sekali isinya"])
+        for at, words in enumerate([copied, copied.upper(), f"Wah! {copied}", "Beda sekali isinya dari yang lain"])
     ]
     short = [fact(5, "Bagus sekali", 100 * at, training=2) for at in range(5)]
     found, doubtful = suspicious_patterns([*copies, *short])
@@ -69,7 +69,9 @@ def evidence(name: str, participants: int, finished: int, stars: list[int], aske
     reviews = [
         fact(each, f"Ulasan {name} {chr(97 + at % 26)}{chr(97 + at // 26)}", 30 * at) for at, each in enumerate(stars)
     ]
-    return Evidence(1, name, participants, participants, finished, [3.0] * finished, reviews, asked_money=asked_money)
+    return Evidence(
+        1, name, 0, participants, participants, finished, [3.0] * finished, reviews, asked_money=asked_money
+    )
 
 
 def test_the_best_is_first_and_the_worst_is_proposed_for_suspension_with_reasons() -> None:

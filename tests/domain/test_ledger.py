@@ -85,7 +85,7 @@ async def test_a_wave_is_funded_its_people_get_balances_and_what_lapses_comes_ba
     for _ in range(2):  # a crash between any two lines means doing it again
         async with in_transaction() as connection:
             await allot(connection, 1, 3, programme, NOON)
-            await grant(connection, 1, [(11, 101), (12, 102)], programme, NOON)
+            await grant(connection, 1, 3, [(11, 101), (12, 102)], NOON)
             await post(connection, [rules.bought(7, 101, 5, 400_000)], NOON)
             await return_balance(connection, 1, [(11, 101), (12, 102)], NOON)
     assert await training_balance(101) == 0
@@ -133,7 +133,7 @@ async def test_an_auditor_is_told_of_a_balance_that_was_changed(db: BaseDBAsyncC
 async def test_many_who_spend_at_once_from_one_account_never_overdraw_it(db: BaseDBAsyncClient) -> None:
     async with in_transaction() as connection:
         await allot(connection, 1, 1, load(), NOON)
-        await grant(connection, 1, [(1, 1)], load(), NOON)
+        await grant(connection, 1, 1, [(1, 1)], NOON)
 
     async def spend(number: int) -> bool:
         try:

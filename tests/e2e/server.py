@@ -1,15 +1,20 @@
 """The real command as a process of its own, and a client of its browser chat."""
 
 import asyncio
+import atexit
 import io
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +32,23 @@ def free_port() -> int:
         return port
 
 
+@cache
+def prepared() -> Path:
+    """A database with tables and sample data, to be copied: making one takes longer than most tests."""
+    folder = Path(tempfile.mkdtemp(prefix="gelombang-prepared-"))
+    atexit.register(shutil.rmtree, folder)
+    environment = Server(folder, FRESH="yes").environment
+    environment["GELOMBANG_DATABASE_URL"] = f"sqlite://{folder}/test.db?journal_mode=DELETE"
+    for command in ("migrate", "sample"):
+        subprocess.run([sys.executable, "-m", "bot", command], env=environment, cwd=folder, check=True)
+    return folder / "test.db"
+
+
 class Server:
-    """``gelombang serve`` in a folder; it can be killed and started again."""
+    """``gelombang serve`` in a folder; it can be killed and started again. FRESH=yes: it makes its tables itself."""
 
     def __init__(self, folder: Path, *options: str, **settings: str) -> None:
+        self.fresh = bool(settings.pop("FRESH", "")) or "DATABASE_URL" in settings
         self.folder, self.port, self.options = folder, free_port(), options
         self.url = f"http://127.0.0.1:{self.port}"
         values = {
@@ -48,12 +66,14 @@ class Server:
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
+        if not self.fresh and not (self.folder / "test.db").exists():
+            shutil.copy(await asyncio.to_thread(prepared), self.folder / "test.db")
         with (self.folder / "serve.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "bot", "serve", "--prepare", *self.options, env=self.environment, stdout=log,
                 stderr=log, cwd=self.folder,
             )  # fmt: skip
-        for _ in range(300):
+        for _ in range(600):
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", self.port)
             except OSError:

@@ -20,7 +20,7 @@ from tests.e2e.server import Chat, Server, serving
 
 @needs_faces
 async def test_two_photos_of_one_face_register_and_two_people_do_not(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server, aiohttp.ClientSession() as session:
+    async with serving(tmp_path, FRESH="yes") as server, aiohttp.ClientSession() as session:
         chat = Chat(session, server.url)
         assert await chat.register() == ["registration.ask_selfie"]
         assert await chat.photo(stranger()) == ["registration.selfie_checking"]

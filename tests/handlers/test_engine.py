@@ -159,11 +159,12 @@ async def test_the_words_of_every_step_on_every_channel_in_every_language(db: Ba
     from handlers.flows import STEPS  # noqa: PLC0415
 
     drawn: set[tuple[str, str, str]] = set()
+    early = [name for name in STEPS if not name.startswith(("trainings.", "surveys."))]  # those: test_trainings
     async with engine_on(db) as engine:
         for channel in (Channel.BROWSER, Channel.TELEGRAM):
             person = Person(engine, f"42{len(drawn)}", channel)
             await person.say("halo")
-            for step in [name for name in STEPS if not (channel == Channel.TELEGRAM and name.endswith("phone_code"))]:
+            for step in [name for name in early if not (channel == Channel.TELEGRAM and name.endswith("phone_code"))]:
                 await person.reach(step, phone=f"0812 {len(drawn):07}1")
                 for language in ("inggris", "indonesia"):
                     await person.say(language)
@@ -177,7 +178,7 @@ async def test_the_words_of_every_step_on_every_channel_in_every_language(db: Ba
                     rows = sent["reply_markup"].get("inline_keyboard", [])
                     assert all(len(b["callback_data"].encode()) <= 64 for row in rows for b in row)
                     drawn.add((channel, message.row.step, message.row.language))
-    steps = len(STEPS) * len(i18n.LANGUAGES)
+    steps = len(early) * len(i18n.LANGUAGES)
     assert len(drawn) == 2 * steps - len(i18n.LANGUAGES)
 
 

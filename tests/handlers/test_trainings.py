@@ -12,8 +12,10 @@ from domain import regions
 from domain.errors import DomainError
 from domain.money.actions import problems, training_balance
 from domain.trainings import listings, purchases, redemption, reviews
+from handlers import i18n
 from handlers.conversation import Photo, RemotePhoto
 from handlers.engine import Engine
+from handlers.flows import STEPS
 from models.enums import Channel, PhotoKind, PlaceStatus
 from models.notice import Notice
 from models.person import Person as Row
@@ -369,3 +371,82 @@ async def test_a_suspended_training_vanishes_and_its_buyers_are_told(db: BaseDBA
         with pytest.raises(DomainError, match=r"trainings\.gone"):
             async with in_transaction():
                 await purchases.buy(other.id, 1, 450_000, NOON)
+
+
+# Where an answer leads; "#" is said as the number of the choice with these words.
+NUMBERED = """
+trainings.list: pelatihan
+trainings.filter: # Saring
+trainings.value: # Bidang
+trainings.list: # Makanan
+trainings.sort: # Urutkan
+trainings.list: # Termurah
+trainings.card: # Barista Dasar
+trainings.list: kembali
+trainings.card: # Barista Lanjutan
+trainings.card: # Simpan
+trainings.list: # Daftar
+trainings.saved: # Tersimpan
+trainings.card: # Barista Lanjutan
+trainings.confirm: # Beli
+trainings.purchase: # Ya, beli
+trainings.cancel: # Batalkan
+trainings.purchase: # Tidak jadi
+trainings.purchase: lembaga commit
+trainings.certificate: # Kirim sertifikat
+trainings.purchase: # Kembali
+trainings.purchase: lembaga completion
+trainings.stars: # Beri bintang
+trainings.review: # Baik
+trainings.purchase: Pengajarnya sabar sekali
+surveys.question: # Isi survei
+surveys.question: 5
+surveys.question: kembali
+home.menu: kembali
+home.menu: # Pelatihan saya
+"""
+
+
+@pytest.mark.parametrize("channel", [Channel.TELEGRAM, Channel.WHATSAPP, Channel.TERMINAL])
+async def test_every_screen_is_reached_with_numbers_and_fits_every_channel(
+    db: BaseDBAsyncClient, channel: Channel
+) -> None:
+    regions.load()
+    await store(COFFEE, NOON, {1: (40, 188), 2: (3, 15)})
+    async with engine_on(db) as engine:
+        engine.catalogue = await catalogue(NOON)
+        person = await Person(engine, "+6281234567890" if channel == Channel.WHATSAPP else "42", channel).reach(
+            "home.menu"
+        )
+        row = await Row.all().get()
+        await place_for(row.id, NOON)
+        seen = set()
+        for spoken in NUMBERED.strip().splitlines():
+            step, _, what = spoken.partition(": ")
+            if what.startswith("lembaga "):
+                await provider_does(what.removeprefix("lembaga "))
+                what = "# Periksa lagi"
+            if what.startswith("# "):
+                labels = [choice.label for choice in person.last[-1].render().choices]
+                what = str(next(at for at, label in enumerate(labels, 1) if what[2:] in label))
+            await person.say(what)
+            assert (spoken, person.step) == (spoken, step if step != "home.menu" else person.step)
+            _fits(person)
+            seen.add(person.step)
+    wanted = {name for name in STEPS if name.startswith(("trainings.", "surveys."))} - {"trainings.mine"}
+    assert seen >= wanted
+
+
+def _fits(person: Person) -> None:
+    from bot.channels.telegram import layout  # noqa: PLC0415
+    from bot.channels.whatsapp import pieces  # noqa: PLC0415
+
+    for message in person.last:
+        for language in i18n.LANGUAGES:
+            shown = i18n.render(message.body.say, language)
+            listed = layout("42", i18n.with_details(shown), "x")
+            assert len(listed["text"]) <= 4096
+            rows = listed["reply_markup"].get("inline_keyboard", [])
+            assert all(len(button["callback_data"].encode()) <= 64 for row in rows for button in row)
+            assert len(shown.choices) <= 10  # a WhatsApp list holds no more
+            assert all(len(part) <= 1600 for part in pieces(i18n.numbered(shown)))
