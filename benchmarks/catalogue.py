@@ -174,7 +174,8 @@ def large() -> dict[str, Any]:
         listings.append(
             Listing(
                 id=number, title=f"{line['title']} {number % 977}", description=line["description"],
-                provider=line["provider_name"], platform=line["platform_name"], category=line["category"],
+                provider=line["provider_name"], provider_id=1, platform=line["platform_name"],
+                category=line["category"],
                 skills=tuple(line["skills"].split(", ")), price=line["price"], language=line["language"],
                 mode=line["mode"], schedule=line["schedule"], starts_on=None, place=line["venue"], point=point,
                 hours=line["hours"], full=False, certificate=True, sample=True, reviews=number % 90,

@@ -46,6 +46,12 @@ def in_indonesia(point: Point) -> bool:
     return bool(_land()[at >> 3] >> (7 - (at & 7)) & 1)
 
 
+def on_sphere(point: Point) -> tuple[float, float, float]:
+    """A point as a direction from the middle of the earth, of length 1."""
+    lat, lon = radians(point[0]), radians(point[1])
+    return cos(lat) * cos(lon), cos(lat) * sin(lon), sin(lat)
+
+
 def distance(one: Point, other: Point) -> float:
     """Kilometres between two points (haversine)."""
     lat1, lon1, lat2, lon2 = map(radians, (*one, *other))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from domain.errors import DomainError
+from domain.plain_words import names_somebody
 
 FOLDER = Path(__file__).with_name("surveys")
 LANGUAGES = ("id", "en")
@@ -107,6 +108,8 @@ def read_answer(question: Question, choice: str | None, text: str) -> Any:
             words = " ".join(text.split())
             if not words or len(words) > MAX_TEXT:
                 raise DomainError("surveys.need_text", most=MAX_TEXT)
+            if names_somebody(words):
+                raise DomainError("surveys.personal")
             return words
     raise DomainError("common.choose")
 

@@ -85,7 +85,7 @@ def match_choice(typed: str, choices: tuple[Choice, ...], language: str, *, part
     words = normal(typed)
     if not words:
         return None
-    if words.isdigit() and len(words) <= 2:
+    if words.isdecimal() and len(words) <= 2:
         at = int(words) - 1
         return choices[at].id if 0 <= at < len(choices) else None
     labels = {choice.id: normal(i18n.text(language, choice.key, choice.params)) for choice in choices}

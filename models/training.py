@@ -219,7 +219,7 @@ class Review(Model):
 
 
 class EvaluationStep(Model):
-    """A warning or suspension that figures propose for a provider or a training, and what staff decided (None: nothing)."""
+    """A warning or suspension that figures propose for a provider or a training, and what staff decided."""
 
     id = fields.BigIntField(primary_key=True)
     provider_id = fields.BigIntField()

@@ -43,6 +43,7 @@ KINDS: Mapping[str, Kind] = {
     "verification_needed": Kind(4, (), days=7),
     "payment_sent": Kind(5, ("amount_number",), always=True, days=30),
     "training_finished": Kind(5, ("training",), sms=False, days=30),
+    "certificate_accepted": Kind(5, ("training",), sms=False, days=30),
     "certificate_refused": Kind(5, ("training",), sms=False, days=30),
     "training_suspended": Kind(3, ("training",), sms=False, always=True, days=30),
     "survey_open": Kind(6, ("amount_number", "deadline_date"), sms=False, days=14),

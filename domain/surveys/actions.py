@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from tortoise.expressions import Subquery
+from tortoise.expressions import Q, Subquery
 
 from domain.clock import WIB
 from domain.errors import DomainError
@@ -18,6 +18,7 @@ from models.survey import SurveyInvitation, SurveyResponse
 from models.training import Review
 
 PORTION = 500
+GRACE = timedelta(days=7)  # to finish a survey that was begun before it closed
 
 
 def survey_called(programme: Programme, code: str) -> Survey | None:
@@ -43,7 +44,10 @@ async def _begun(person_id: int, survey: Survey) -> datetime | None:
         review = await Review.filter(purchase__person_id=person_id).order_by("id").first()
         return review.written_at if review else None
     before = await SurveyResponse.get_or_none(person_id=person_id, survey=survey.after)
-    return before.finished_at if before else None
+    if before is not None:
+        return before.finished_at
+    missed = await SurveyInvitation.get_or_none(person_id=person_id, survey=survey.after)
+    return missed.closes_at + GRACE if missed else None  # one that was missed does not shut out of the others
 
 
 async def _open(person_id: int, survey: Survey, now: datetime) -> SurveyInvitation:
@@ -61,9 +65,14 @@ async def open_some(programme: Programme, now: datetime) -> int:
         if survey.after == REVIEWED:
             continue
         opened_before = Subquery(SurveyInvitation.filter(survey=survey.code).values("person_id"))
-        answered = SurveyResponse.filter(survey=survey.after, finished_at__lte=now - timedelta(days=survey.wait_days))
-        waiting = answered.exclude(person_id__in=opened_before).order_by("id").limit(PORTION)
-        people = [int(person) for (person,) in await waiting.values_list("person_id")]
+        since = now - timedelta(days=survey.wait_days)
+        answered = SurveyResponse.filter(survey=survey.after, finished_at__lte=since)
+        missed = SurveyInvitation.filter(survey=survey.after, closes_at__lte=since - GRACE)
+        people = []
+        for rows in (answered, missed):
+            waiting = rows.exclude(person_id__in=opened_before).order_by("id").limit(PORTION)
+            people += [int(person) for (person,) in await waiting.values_list("person_id")]
+        people = sorted(set(people))
         if not people:
             continue
         closes = now + timedelta(days=survey.open_days)
@@ -102,12 +111,12 @@ async def finish(
 ) -> int:
     """Keep a finished survey, which earns its incentive once; gives the rupiah, 0 where it was answered before.
 
-    Refused with surveys.none where it is not open for this person.
+    Refused with surveys.closed where it is not open for this person.
     """
-    # The update is the lock, on SQLite too.
-    opened = SurveyInvitation.filter(person_id=person_id, survey=survey.code, closes_at__gt=now)
-    if not await opened.update(survey=survey.code):
-        raise DomainError("surveys.none")
+    # The update is the lock, on SQLite too. Begun in time is in time, for a week.
+    in_time = Q(closes_at__gt=now) | Q(closes_at__gt=max(started_at, now - GRACE))
+    if not await SurveyInvitation.filter(in_time, person_id=person_id, survey=survey.code).update(survey=survey.code):
+        raise DomainError("surveys.closed")
     if await SurveyResponse.filter(person_id=person_id, survey=survey.code).exists():
         return 0
     await SurveyResponse.create(

@@ -22,11 +22,12 @@ import msgspec
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from domain.places import Point, distance
+from domain.places import Point, on_sphere
 from models.enums import TrainingMode
 
 SYNONYMS = Path(__file__).with_name("synonyms.toml")
-NEAR_ORDERS = 64  # homes whose order by distance is kept
+FIELD = 0.02  # degrees, about 2 km: homes closer together than that see the same order by distance
+NEAR_PLACES = 2_000_000  # positions that orders by distance may hold together, 16 MB
 FEW = 5  # results; where fewer fit all words, those that fit most of them follow
 SHORT = 3  # letters a word must have to stand for longer ones that begin with it
 PREFIXES = ("meng", "meny", "mem", "men", "me", "peng", "peny", "pem", "pen", "pe", "ber", "ter", "di")
@@ -52,6 +53,7 @@ class Listing(msgspec.Struct, frozen=True):
     title: str
     description: str
     provider: str
+    provider_id: int
     platform: str
     category: str
     skills: tuple[str, ...]
@@ -213,8 +215,20 @@ class Catalogue:
             for sort, key in keys.items()
         }
         self._orders[Sort.FIT] = Order(every, everything)
-        self._near: OrderedDict[Point, Order] = OrderedDict()
+        self._near: OrderedDict[tuple[int, int], Order] = OrderedDict()
+        self._located = [at for at, each in enumerate(every) if each.point]
+        self._directions = [on_sphere(each.point) for each in every if each.point]
+        self._kept_near = max(16, NEAR_PLACES // max(1, len(self._located)))
         self._words = _WordIndex(every)
+        self._providers: dict[int, tuple[int, int]] = {}
+        for each in every:
+            stars, count = self._providers.get(each.provider_id, (0, 0))
+            self._providers[each.provider_id] = stars + each.stars, count + each.reviews
+
+    def provider_rating(self, provider_id: int) -> tuple[float, int]:
+        """Average and number of the reviews of a provider's trainings."""
+        stars, count = self._providers.get(provider_id, (0, 0))
+        return (stars / count if count else 0.0), count
 
     def warm(self) -> "Catalogue":
         """Make the filters that everybody uses now, where nobody waits for them."""
@@ -272,16 +286,20 @@ class Catalogue:
         return Found(tuple([self.listings[at].id for at in some]), len(positions))
 
     def _order(self, sort: Sort, home: Point | None) -> Order:
+        """Presorted, or by distance: from the middle of a field of some kilometres, which many homes share."""
         if sort != Sort.NEAR or home is None:
             return self._orders[sort]
-        if home not in self._near:
-            away = {at: distance(home, each.point) for at, each in enumerate(self.listings) if each.point}
-            positions = tuple(sorted(away, key=lambda at: (away[at], self.listings[at].id)))
-            self._near[home] = Order(self.listings, positions)
-            if len(self._near) > NEAR_ORDERS:
+        field_of = round(home[0] / FIELD), round(home[1] / FIELD)
+        if field_of not in self._near:
+            x, y, z = on_sphere((field_of[0] * FIELD, field_of[1] * FIELD))
+            # The larger the product of two directions, the nearer they are: no distance has to be computed.
+            nearness = [x * a + y * b + z * c for a, b, c in self._directions]
+            order = sorted(range(len(nearness)), key=nearness.__getitem__, reverse=True)
+            self._near[field_of] = Order(self.listings, [self._located[at] for at in order])
+            if len(self._near) > self._kept_near:
                 self._near.popitem(last=False)
-        self._near.move_to_end(home)
-        return self._near[home]
+        self._near.move_to_end(field_of)
+        return self._near[field_of]
 
 
 def _filters(query: Query) -> list[Filter]:

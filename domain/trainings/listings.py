@@ -22,8 +22,8 @@ OVERLAP = timedelta(minutes=1)  # of readings: clocks differ, and a transaction 
 _FIELDS = (
     "id", "title", "description", "category", "skills", "price", "language", "mode", "schedule", "starts_on",
     "region_code", "venue", "latitude", "longitude", "hours", "seats", "seats_taken", "certificate", "sample",
-    "reviews", "stars", "listed_at", "changed_at", "status", "suspended", "provider__name", "provider__status",
-    "platform__name",
+    "reviews", "stars", "listed_at", "changed_at", "status", "suspended", "provider_id", "provider__name",
+    "provider__status", "platform__name",
 )  # fmt: skip
 
 
@@ -45,6 +45,7 @@ def listing_of(row: Mapping[str, Any], today: date) -> Listing | None:
         title=row["title"],
         description=_cut(row["description"], SHOWN),
         provider=row["provider__name"],
+        provider_id=row["provider_id"],
         platform=row["platform__name"],
         category=row["category"],
         skills=tuple(skill for part in row["skills"].split(",") if (skill := part.strip())),

@@ -103,7 +103,7 @@ async def decide_certificate(number: int, *, accept: bool, words: str, by: str, 
     await Purchase.filter(id=purchase.id, certified_at__isnull=True).update(certified_at=now)
     if new:
         await note(purchase, "finished", by, now)
-        await tell("training_finished", purchase, purchase.id, now)
+    await tell("training_finished" if new else "certificate_accepted", purchase, purchase.id, now)
 
 
 async def last_refusal(purchase_id: int) -> str:

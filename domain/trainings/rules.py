@@ -12,6 +12,7 @@ from typing import Any
 
 from domain.errors import DomainError
 from domain.places import Point, distance, in_indonesia, whereabouts
+from domain.plain_words import abuses, leads_away, names_somebody, readable
 from domain.programme import TrainingRules
 from models.enums import Interest, PurchaseStatus, TrainingMode, TrainingStatus
 
@@ -20,6 +21,7 @@ from models.enums import Interest, PurchaseStatus, TrainingMode, TrainingStatus
 MAX_PRICE = 5_000_000  # rupiah; dearer is a price in sen, or a slip
 MAX_DESCRIPTION = 2_000
 MAX_HOURS = 1_000
+MAX_NUMBER = 40  # letters of a cell that holds a number
 MAX_SEATS = 1_000_000
 REGION_KM = 150.0  # a venue lies no farther from the middle of the regency it names
 LANGUAGES = ("id", "en", "jv", "su")
@@ -52,7 +54,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 }
 NEEDED = ("provider", "platform", "code", "title", "description", "category", "price", "mode", "hours")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_MARKUP = re.compile(r"<[a-zA-Z/!][^>]*>|&[a-zA-Z]+;|&#\d+;")
+_MARKUP = re.compile(r"<[a-zA-Z/!?]|&[a-zA-Z]+;|&#\w+;")
 _PRICE = re.compile(r"(?:rp\.? ?)?(\d{1,3}(?:\.\d{3})+|\d+)(?:,-)?", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 
@@ -179,7 +181,7 @@ class _Reader:
         return value
 
     def price(self) -> int:
-        value = self._cells["price"]
+        value = self._cells["price"][:MAX_NUMBER]
         whole = value[:-2] if re.fullmatch(r"\d+\.0", value) else value  # as spreadsheets keep numbers
         if whole.startswith("-"):
             self._refuse("price_negative")
@@ -194,7 +196,7 @@ class _Reader:
         return 0
 
     def number(self, name: str, least: int, most: int, *, blank: bool = False) -> int | None:
-        value = re.sub(r"\.0$", "", self._cells[name])
+        value = re.sub(r"\.0$", "", self._cells[name][:MAX_NUMBER])
         if not value:
             if not blank:
                 self._refuse(f"{name}_missing")
@@ -247,7 +249,8 @@ class _Reader:
 
 def _odd(letter: str) -> bool:
     """Pictures, control signs and letters of nowhere, which some phones show as boxes."""
-    return letter != "\n" and unicodedata.category(letter) in {"So", "Sk", "Cs", "Co", "Cn", "Cc", "Cf"}
+    odd = {"So", "Sk", "Cs", "Co", "Cn", "Cc", "Cf", "Me"}
+    return letter != "\n" and (letter == "\ufe0f" or unicodedata.category(letter) in odd)
 
 
 # --- redeem codes
@@ -315,56 +318,23 @@ def may_review(
 # --- reviews
 
 MIN_REVIEW, MAX_REVIEW = 10, 500
-_LINK = re.compile(
-    r"https?:|www\.|t\.me|wa\.me|bit\.ly|\b[a-z0-9-]{2,}\.(?:com|id|net|org|co|me|link|xyz|info|shop)\b", re.I
-)
-_MAIL = re.compile(r"\S+@\S+")
-_NUMBER = re.compile(r"(?:\d[\s.()-]*){7,}")
 _RUN = re.compile(r"(.)\1{5,}")
-# Words nobody has to read about their work, and that say nothing of a training; whole words only.
-ABUSE = frozenset(
-    [
-        "anjing",
-        "anjir",
-        "bangsat",
-        "bajingan",
-        "brengsek",
-        "goblok",
-        "tolol",
-        "idiot",
-        "kontol",
-        "memek",
-        "ngentot",
-        "asu",
-        "jancok",
-        "kampret",
-        "tai",
-        "taik",
-        "perek",
-        "pelacur",
-        "bego",
-        "fuck",
-        "shit",
-        "bitch",
-        "asshole",
-    ]
-)
 
 
 def read_review(text: str) -> str:
     """The words of a review; refused with the reason where others should not read them."""
-    words = _SPACE.sub(" ", unicodedata.normalize("NFKC", text)).strip()
+    words = readable(text)
     if len(words) < MIN_REVIEW:
         raise DomainError("trainings.review_short", least=MIN_REVIEW)
     if len(words) > MAX_REVIEW:
         raise DomainError("trainings.review_long", most=MAX_REVIEW)
-    if _MAIL.search(words) or _NUMBER.search(words):
+    if names_somebody(words):
         raise DomainError("trainings.review_personal")
-    if _LINK.search(words):
+    if leads_away(words):
         raise DomainError("trainings.review_link")
-    plain = re.sub(r"[^a-z ]", "", words.lower())
-    if set(plain.split()) & ABUSE:
+    if abuses(words):
         raise DomainError("trainings.review_abuse")
+    plain = re.sub(r"[^a-z ]", "", words.lower())
     if _RUN.search(words) or len(set(plain.split())) < 2:
         raise DomainError("trainings.review_empty")
     return words

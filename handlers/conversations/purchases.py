@@ -157,7 +157,7 @@ def ask_mine(turn: Turn) -> Say:
 def take_mine(turn: Turn) -> Outcome:
     """One of them, or on to look for another."""
     choice = pressed(turn) or ""
-    if choice.startswith("p") and choice[1:].isdigit():
+    if choice.startswith("p") and choice[1:].isdecimal():
         return come_in(turn, int(choice[1:]))
     return _elsewhere(turn, choice)
 
@@ -297,23 +297,27 @@ def take_certificate(turn: Turn) -> Outcome:
     if photo is None:
         raise DomainError("trainings.need_certificate")
     if not isinstance(photo, RemotePhoto):
-        return keep_certificate(turn, photo.id)
+        return keep_certificate(turn, int(purchase_of(turn)["id"]), photo.id)
 
     async def action() -> Done:
         await start_photo_task(
-            turn.conversation_id, PhotoKind.CERTIFICATE, Channel(turn.inbound.channel), turn.now, remote=photo.file_id
+            turn.conversation_id,
+            PhotoKind.CERTIFICATE,
+            Channel(turn.inbound.channel),
+            turn.now,
+            remote=photo.file_id,
+            asked=str(purchase_of(turn)["id"]),  # whose certificate it is, whatever is open when it has come
         )
         return Stay((Say("trainings.certificate_checking"),))
 
     return Act(action)
 
 
-def keep_certificate(turn: Turn, photo_id: str) -> Act:
-    """Let staff look at the photo."""
+def keep_certificate(turn: Turn, number: int, photo_id: str) -> Act:
+    """Let staff look at the photo of a purchase's certificate."""
 
     async def action() -> Done:
         assert turn.person_id is not None
-        number = int(purchase_of(turn)["id"])
         rules = turn.programme.trainings
         await reviews.send_certificate(turn.person_id, number, photo_id, rules, turn.now)
         return await open_mine(turn, number, (Say("trainings.certificate_sent"),))
@@ -322,12 +326,12 @@ def keep_certificate(turn: Turn, photo_id: str) -> Act:
 
 
 def certificate_outcome(turn: Turn, outcome: PhotoOutcome) -> Outcome:
-    """The photo was fetched: only somebody who still waits for it is answered."""
+    """The photo was fetched: it is kept wherever its sender is by now; one who still waits is told of trouble."""
+    if outcome.photo is not None:
+        return keep_certificate(turn, int(outcome.asked), outcome.photo.id)
     if turn.step != "trainings.certificate":
         return Stay()
-    if outcome.photo is None:
-        raise DomainError(outcome.error)
-    return keep_certificate(turn, outcome.photo.id)
+    raise DomainError(outcome.error)
 
 
 # --- stars and words

@@ -115,7 +115,10 @@ def _on(turn: Turn, question: Question, answer: Any) -> Outcome:
     async def action() -> Done:
         assert turn.person_id is not None
         started = datetime.fromisoformat(kept["started"])
-        amount = await finish(turn.person_id, survey, answers, turn.language, started, turn.programme, turn.now)
+        try:
+            amount = await finish(turn.person_id, survey, answers, turn.language, started, turn.programme, turn.now)
+        except DomainError as error:
+            return Go("home.menu", without(turn.draft, "survey", "survey_open"), (Say(error.code),))
         said: Reply = Say("surveys.done", {"amount_number": amount}) if amount else Say("surveys.done_before")
         return Go("home.menu", without(turn.draft, "survey", "survey_open"), (said,))
 

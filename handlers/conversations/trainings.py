@@ -190,7 +190,7 @@ def take_list(turn: Turn) -> Outcome:
     """A training, another page, or words to look for."""
     choice = pressed(turn) or ""
     query = query_of(turn)
-    if choice.startswith("t") and choice[1:].isdigit():
+    if choice.startswith("t") and choice[1:].isdecimal():
         return open_card(turn, int(choice[1:]))
     match choice:
         case "next":
@@ -397,7 +397,11 @@ def _facts(turn: Turn, listing: Listing) -> dict[str, Any]:
         lines.append(["trainings.fact_full", {}])
     if listing.sample:
         lines.append(["trainings.fact_sample", {}])
-    who = {"title": listing.title, "provider": listing.provider, "platform": listing.platform}
+    average, reviews = turn.catalogue.provider_rating(listing.provider_id)
+    about: list[list[Any]] = [["trainings.named", {"name": listing.provider}]]
+    if reviews:
+        about.append(["trainings.rated", {"rating_decimal": average, "reviews_number": reviews}])
+    who = {"title": listing.title, "provider_labels": about, "platform": listing.platform}
     return {**who, "fact_lines": lines}
 
 
@@ -432,7 +436,7 @@ def take_card(turn: Turn) -> Outcome:
             return _compare(turn, listing)
         case "reviews":
             return _read_reviews(turn, listing)
-    if (other := choice or "").startswith("t") and other[1:].isdigit():  # of the two that were compared
+    if (other := choice or "").startswith("t") and other[1:].isdecimal():  # of the two that were compared
         return open_card(turn, int(other[1:]))
     raise DomainError("common.choose")
 
@@ -495,7 +499,7 @@ def ask_saved(turn: Turn) -> Say:
 def take_saved(turn: Turn) -> Outcome:
     """One of them."""
     choice = pressed(turn) or ""
-    if choice.startswith("t") and choice[1:].isdigit():
+    if choice.startswith("t") and choice[1:].isdecimal():
         return open_card(turn, int(choice[1:]))
     if choice == "list":
         return Go("trainings.list", turn.draft)

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('by', fields.CharField(default='', max_length=64)),
                 ('decided_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'evaluation_step', 'app': 'models', 'unique_together': (('provider_id', 'training_id', 'period', 'what'),), 'pk_attr': 'id', 'table_description': 'A warning or suspension that figures propose for a provider or a training, and what staff decided (None: nothing).'},
+            options={'table': 'evaluation_step', 'app': 'models', 'unique_together': (('provider_id', 'training_id', 'period', 'what'),), 'pk_attr': 'id', 'table_description': 'A warning or suspension that figures propose for a provider or a training, and what staff decided.'},
             bases=['Model'],
         ),
         ops.CreateModel(

@@ -40,6 +40,11 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"region_code": ""}, "region_missing"),
     ({"title": "<b>Barista</b> Dasar"}, "title_markup"),
     ({"title": "Barista 😀 Dasar"}, "title_pictures"),
+    ({"title": "Barista 1\ufe0f\u20e3 Dasar"}, "title_pictures"),
+    ({"title": "Barista <img src=x onerror=alert(1) "}, "title_markup"),
+    ({"title": "&#x3c;script&#x3e; Barista"}, "title_markup"),
+    ({"price": "4" * 5_000}, "price_too_high"),
+    ({"hours": "4" * 5_000}, "hours_out_of_range"),
     ({"title": "Bar"}, "title_too_short"),
     ({"title": "B" * 121}, "title_too_long"),
     ({"description": "x" * 20_000}, "description_too_long"),
@@ -91,6 +96,18 @@ def test_a_redeem_code_is_read_however_it_is_typed_and_never_with_a_wrong_letter
     assert read_code(code[:-1]) is None
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Dari 10 peserta 9 lulus, nilai 8.5 semua",
+        "Pengajar dari PT. Kopi. Isi materi jelas",
+        "Kelas jam 08.00 - 10.00 tepat",
+    ],
+)
+def test_ordinary_words_are_kept(words: str) -> None:
+    assert read_review(words) == words
+
+
 def test_two_codes_differ() -> None:
     assert len({new_code() for _ in range(1_000)}) == 1_000
 
@@ -105,6 +122,16 @@ REVIEWS = [
     ("NIK saya 3171 0115 0890 0001", "trainings.review_personal"),
     ("Kirim ke budi@contoh.id segera", "trainings.review_personal"),
     ("Pengajarnya GOBLOK sekali", "trainings.review_abuse"),
+    ("Pengajarnya g o b l o k sekali", "trainings.review_abuse"),
+    ("Pengajarnya anj1ng sekali", "trainings.review_abuse"),
+    ("Pengajarnya anjinggg sekali", "trainings.review_abuse"),
+    ("Pengajarnya \u0430njing sekali", "trainings.review_abuse"),
+    ("Lihat s.id/kopi untuk kunci", "trainings.review_link"),
+    ("Lihat linktr.ee/kopi ya semua", "trainings.review_link"),
+    ("Hubungi 0812/3456/7890 segera", "trainings.review_personal"),
+    ("Hubungi 0812_3456_7890 segera", "trainings.review_personal"),
+    ("Hubungi 0812\u200b3456\u200b7890 segera", "trainings.review_personal"),
+    ("Ikuti @barista_jkt di sana", "trainings.review_personal"),
     ("aaaaaaaaaaaaaaa", "trainings.review_empty"),
     ("baguuuuuuuuuus sekali", "trainings.review_empty"),
     ("bagus bagus bagus", "trainings.review_empty"),

@@ -95,7 +95,7 @@ async def test_the_second_opens_a_month_after_the_first_and_is_told(db: BaseDBAs
         ]
         for survey, refused in ((third, True), (second, False)):
             if refused:
-                with pytest.raises(DomainError, match=r"surveys\.none"):
+                with pytest.raises(DomainError, match=r"surveys\.closed"):
                     await finish(number, survey, {}, "id", later, PROGRAMME, later)
             else:
                 async with in_transaction():
