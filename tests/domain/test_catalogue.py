@@ -53,7 +53,8 @@ def listing(number: int, **said: Any) -> Listing:
     stars, days, mode = said.pop("stars", []), said.pop("days", None), said.pop("mode", TrainingMode.ONLINE)
     point = said.pop("at", None) if mode != TrainingMode.ONLINE else said.pop("at", None) and None
     plain: dict[str, Any] = {
-        "title": f"Pelatihan {number}", "description": "", "provider": "LPK", "provider_id": 1, "platform": "Pijar", "category": "food",
+        "title": f"Pelatihan {number}", "description": "", "provider": "LPK", "provider_id": 1, "platform": "Pijar",
+        "category": "food",
         "skills": (), "price": 100_000, "language": "id", "schedule": "", "place": "", "hours": 10, "full": False,
         "certificate": True, "sample": False, "listed": float(number % 7),
     }  # fmt: skip

@@ -99,7 +99,7 @@ def test_a_redeem_code_is_read_however_it_is_typed_and_never_with_a_wrong_letter
 @pytest.mark.parametrize(
     "words",
     [
-        "Dari 10 peserta 9 lulus, nilai 8.5 semua",
+        "Dari 10 peserta 9 lulus, nilai 8.5",
         "Pengajar dari PT. Kopi. Isi materi jelas",
         "Kelas jam 08.00 - 10.00 tepat",
     ],
