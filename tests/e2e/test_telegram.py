@@ -16,6 +16,7 @@ from aiohttp import web
 from tests.conftest import needs_faces
 from tests.e2e.people import SITI, card, head, selfie
 from tests.e2e.server import Server, serving
+from tests.e2e.test_draws import gelombang
 from tests.peers.telegram import TelegramPeer, failed, telegram_peer
 
 TOKEN = "42:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -71,6 +72,31 @@ def photos(peer: TelegramPeer) -> None:
     peer.files |= {"card": card(), "selfie": selfie(), "left": head(to_the_left=True), "right": head(to_the_left=False)}
 
 
+async def choose_a_training(peer: TelegramPeer, server: Server) -> None:
+    """Somebody who was selected looks for a barista course near home and buys it, by words, buttons and a location."""
+
+    async def hear(words: str, **content: Any) -> None:
+        count = len(peer.sent)
+        peer.post(update(**content))
+        await peer.until(lambda: any(words in message["text"] for message in peer.sent[count:]))
+
+    def button(label: str) -> str:
+        rows = peer.sent[-1]["reply_markup"]["inline_keyboard"]
+        return next(str(each["callback_data"]) for row in rows for each in row if label in each["text"])
+
+    code, said = await gelombang(server, "sample", "--select")
+    assert code == 0, said
+    await peer.until(lambda: any("Selamat, Anda terpilih" in message["text"] for message in peer.sent))
+    await hear("1.500 pelatihan", text="pelatihan")
+    await hear("Paling cocok dulu", text="barsita")
+    await hear("Terdekat dulu", location={"latitude": -6.4, "longitude": 106.82})
+    assert "\n1. Barista" in peer.sent[-1]["text"]
+    await hear("Saldo Anda Rp1.000.000", data=button("1. Barista"))
+    await hear("Sisa saldo", data=button("Beli"))
+    await hear("Kode redeem", data=button("Ya, beli"))
+    await hear("Berikan hanya kepada lembaga", text="/kode")
+
+
 @needs_faces
 async def test_register_by_long_polling(tmp_path: Path) -> None:
     async with telegram_peer() as peer:
@@ -82,6 +108,7 @@ async def test_register_by_long_polling(tmp_path: Path) -> None:
             assert len(pressed) == 2
             assert SITI.nik not in server.log
             assert TOKEN not in server.log
+            await choose_a_training(peer, server)
 
 
 @needs_faces
