@@ -33,6 +33,7 @@ _WORDS = {
     "trainings": "pelatihan training trainings kursus|cari pelatihan|pilih pelatihan|find a training",
     "mine": "|pelatihan saya|my trainings|my training",
     "codes": "kode code kodeku|kode redeem|kode saya|redeem code|my code",
+    "balance": "saldo balance uang|saldo saya|my balance",
     "survey": "survei survey survai",
     "other_person": "|orang lain|saya orang lain|somebody else|i am somebody else",
 }
@@ -46,7 +47,7 @@ def _spread(words: str) -> list[str]:
 KEYWORDS = {word: name for name, words in _WORDS.items() for word in _spread(words)}
 LINK = "!link_"  # what a page that was opened by a link in an SMS says first
 ANY_TIME = frozenset(
-    {"!status", "!help", "!privacy", "!draw", "!trainings", "!mine", "!codes", "!survey"}
+    {"!status", "!help", "!privacy", "!draw", "!trainings", "!mine", "!codes", "!survey", "!balance"}
 )  # buttons that are never too old
 AFFIRMATIVE = frozenset(["ya", "y", "iya", "yes", "ok", "oke", "okay", "setuju", "agree", "benar", "betul"])
 AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join", "!restart_yes"})
@@ -260,6 +261,7 @@ _HANDLERS: dict[str, Callable[[Turn, Flow, Step], Outcome]] = {
     "trainings": _at_home(trainings.come_in),
     "mine": _at_home(purchases.come_in),
     "codes": _at_home(purchases.codes),
+    "balance": _at_home(purchases.balance),
     "survey": _at_home(surveys.come_in),
     "language": _language,
     "language_en": _language_en,

@@ -155,15 +155,17 @@ async def bought_by(person_id: int) -> list[Bought]:
 
 @dataclass(frozen=True)
 class Wallet:
-    """What somebody may spend; ``place`` None where they were not selected."""
+    """What somebody may spend; ``place`` None where they were not selected. ``incentives`` are put down for them."""
 
     balance: int
     place: Place | None
     purchases: int
+    incentives: int
 
 
 async def wallet_of(person_id: int) -> Wallet:
-    """Balance, place and how many trainings somebody has bought."""
+    """Balance, place, how many trainings somebody has bought, and what they are owed."""
     place = await Place.filter(person_id=person_id).order_by("-id").first()
     count = await Purchase.filter(person_id=person_id, live=True).count()
-    return Wallet(await money.training_balance(person_id), place, count)
+    owed = await money.balance(accounts.incentives_of(person_id))
+    return Wallet(await money.training_balance(person_id), place, count, owed)

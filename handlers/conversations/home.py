@@ -30,7 +30,7 @@ from models.enums import Channel, PhotoKind
 def _ask_menu(turn: Turn) -> Say:
     choices = [Choice("!trainings", "home.trainings_button")]
     if turn.draft.get("wallet", {}).get("count"):
-        choices.append(Choice("!mine", "home.mine_button"))
+        choices += [Choice("!mine", "home.mine_button"), Choice("!balance", "home.balance_button")]
     choices += survey_button(turn)
     choices.append(Choice("!status", "home.status_button"))
     if turn.open_wave and turn.draft.get("wave") != turn.open_wave:

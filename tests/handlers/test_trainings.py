@@ -122,6 +122,21 @@ async def test_from_a_mistyped_word_to_a_review(db: BaseDBAsyncClient) -> None:
         assert await problems(db) == []
 
 
+async def test_saldo_says_what_is_left_until_when_and_what_it_was_spent_on(db: BaseDBAsyncClient) -> None:
+    async with selected(db) as (person, engine):
+        assert await person.say("saldo") == ["money.statement"]
+        assert "Rp1.000.000" in person.text
+        assert "paling lambat" in person.text
+        row = await Row.all().get()
+        async with in_transaction():
+            await purchases.buy(row.id, 3, 250_000, NOON)
+        await person.say("saldo")
+        assert "Microsoft Excel: Rp250.000" in person.text
+        assert "paling lambat" not in person.text
+        other = await Person(engine, "2").reach("home.menu", phone="0812 9999 888")
+        assert await other.say("saldo") == ["money.none"]
+
+
 async def test_two_taps_buy_once(db: BaseDBAsyncClient) -> None:
     async with selected(db) as (person, _):
         await person.say("pelatihan")
