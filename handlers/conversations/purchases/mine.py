@@ -1,16 +1,12 @@
-"""What somebody bought: buying, the redeem code, taking it back, the certificate, stars and a review."""
+"""What somebody bought: all of it, one of it with its redeem code, and the balance."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from domain.errors import DomainError
-from domain.surveys.actions import open_due
 from domain.trainings import purchases, reviews
 from domain.trainings.purchases import Bought
-from domain.trainings.rules import MAX_REVIEW, MIN_REVIEW, read_review, shown_code
-from domain.verification.actions.photos import start_photo_task
+from domain.trainings.rules import shown_code
 from domain.waves.rules import last_day
 from handlers.conversation import (
     Act,
@@ -19,8 +15,6 @@ from handlers.conversation import (
     Draft,
     Go,
     Outcome,
-    PhotoOutcome,
-    RemotePhoto,
     Reply,
     Say,
     Stay,
@@ -28,15 +22,13 @@ from handlers.conversation import (
     Turn,
     pressed,
     to,
-    without,
 )
 from handlers.conversations import trainings
 from handlers.conversations.surveys import survey_button
-from handlers.conversations.trainings import browse_of, shown, wallet_in, with_wallet
-from models.enums import Channel, PhotoKind, PlaceStatus, PurchaseStatus
+from handlers.conversations.trainings.looking import with_wallet
+from models.enums import PlaceStatus, PurchaseStatus
 
 LISTED = 8
-STARS = 5
 STATUS_KEYS = {
     PurchaseStatus.BOUGHT: "trainings.status_bought",
     PurchaseStatus.REDEEMED: "trainings.status_redeemed",
@@ -44,51 +36,7 @@ STATUS_KEYS = {
 }
 
 
-# --- buying
-
-
-def ask_confirm(turn: Turn) -> Say:
-    """Price, balance and what is left: nothing is bought before this is agreed to."""
-    listing, balance = shown(turn), int(wallet_in(turn).get("balance", 0))
-    if listing is None:
-        return Say("trainings.gone", choices=(Choice("no", "trainings.list_button"),))
-    params = {
-        "title": listing.title,
-        "provider": listing.provider,
-        "price_number": _price_shown(turn),
-        "balance_number": balance,
-        "left_number": balance - _price_shown(turn),
-    }
-    choices = (Choice("yes", "trainings.yes_buy"), Choice("no", "trainings.no_buy"))
-    return Say("trainings.confirm", params, choices)
-
-
-def _price_shown(turn: Turn) -> int:
-    return int(browse_of(turn).get("price", 0))
-
-
-def take_confirm(turn: Turn) -> Outcome:
-    """Buy, or not."""
-    if pressed(turn) == "no":
-        return Go("trainings.card" if shown(turn) else "trainings.list", turn.draft)
-    if pressed(turn) != "yes" or turn.person_id is None:
-        raise DomainError("common.choose")
-    person_id, training_id = turn.person_id, int(browse_of(turn)["id"])
-    listing, price = shown(turn), _price_shown(turn)
-    if listing is not None and listing.price != price:
-        return Go("trainings.card", turn.draft, (Say("trainings.price_changed", {"price_number": listing.price}),))
-
-    async def action() -> Done:
-        bought = await purchases.buy(person_id, training_id, price, turn.now)
-        draft = await with_wallet(turn, turn.draft)
-        params = {"title": bought.training.title, "balance_number": draft["wallet"]["balance"]}
-        said = Say("trainings.bought" if bought.new else "trainings.bought_before", params)
-        return Go("trainings.purchase", {**draft, "purchase": _kept(bought)}, (said,))
-
-    return Act(action)
-
-
-def _kept(bought: Bought, words: str = "") -> Draft:
+def in_draft(bought: Bought, words: str = "") -> Draft:
     """A purchase as the draft keeps it, for its screen."""
     purchase, review = bought.purchase, bought.review
     return {
@@ -110,9 +58,6 @@ def _edit_until(review: Any) -> str:
     return "" if review is None or review.edited_at is not None else str(review.written_at.isoformat())
 
 
-# --- what was bought
-
-
 def come_in(turn: Turn, purchase_id: int = 0, replies: tuple[Reply, ...] = ()) -> Act:
     """To what somebody bought: to the list, or to the only one or the one that is meant."""
 
@@ -131,7 +76,7 @@ async def open_mine(turn: Turn, purchase_id: int = 0, replies: tuple[Reply, ...]
     meant = [each for each in found if each.purchase.id == purchase_id] or (found if len(found) == 1 else [])
     if meant:
         words = await reviews.last_refusal(meant[0].purchase.id)
-        return Go("trainings.purchase", {**draft, "purchase": _kept(meant[0], words)}, replies)
+        return Go("trainings.purchase", {**draft, "purchase": in_draft(meant[0], words)}, replies)
     mine = [
         {"id": each.purchase.id, "title": each.training.title, "status": str(each.purchase.status)}
         for each in found[:LISTED]
@@ -169,6 +114,9 @@ def _elsewhere(turn: Turn, choice: str) -> Outcome:
     if choice == "list":
         return trainings.come_in(turn)
     raise DomainError("common.choose")
+
+
+# --- asked for at any time
 
 
 def codes(turn: Turn) -> Act:
@@ -283,144 +231,7 @@ def take_purchase(turn: Turn) -> Outcome:
     return _elsewhere(turn, pressed(turn) or "")
 
 
-def ask_cancel(turn: Turn) -> Say:
-    """Taking it back is agreed to first."""
-    kept = purchase_of(turn)
-    params = {"title": kept["title"], "price_number": kept["price"]}
-    return Say("trainings.cancel", params, (Choice("yes", "trainings.yes_cancel"), Choice("no", "trainings.no_cancel")))
-
-
-def take_cancel(turn: Turn) -> Outcome:
-    """Take it back, or not."""
-    if pressed(turn) == "no":
-        return Go("trainings.purchase", turn.draft)
-    if pressed(turn) != "yes" or turn.person_id is None:
-        raise DomainError("common.choose")
-    person_id, number = turn.person_id, int(purchase_of(turn)["id"])
-
-    async def action() -> Done:
-        bought = await purchases.cancel(person_id, number, turn.now)
-        draft = await with_wallet(turn, without(turn.draft, "purchase"))
-        params = {"title": bought.training.title, "balance_number": draft["wallet"]["balance"]}
-        return Go("home.menu", draft, (Say("trainings.cancelled", params),))
-
-    return Act(action)
-
-
-# --- certificate
-
-
-def ask_certificate(turn: Turn) -> Say:
-    """A photo of the certificate."""
-    choices = (Choice("back", "trainings.back_button"),)
-    return Say("trainings.ask_certificate", {"title": purchase_of(turn)["title"]}, choices, "photo")
-
-
-def take_certificate(turn: Turn) -> Outcome:
-    """The photo is kept; one that its platform still holds is fetched by a task."""
-    photo = turn.inbound.photo
-    if pressed(turn) == "back":
-        return Go("trainings.purchase", turn.draft)
-    if photo is None:
-        raise DomainError("trainings.need_certificate")
-    if not isinstance(photo, RemotePhoto):
-        return keep_certificate(turn, int(purchase_of(turn)["id"]), photo.id)
-
-    async def action() -> Done:
-        await start_photo_task(
-            turn.conversation_id,
-            PhotoKind.CERTIFICATE,
-            Channel(turn.inbound.channel),
-            turn.now,
-            remote=photo.file_id,
-            asked=str(purchase_of(turn)["id"]),  # whose certificate it is, whatever is open when it has come
-        )
-        return Stay((Say("trainings.certificate_checking"),))
-
-    return Act(action)
-
-
-def keep_certificate(turn: Turn, number: int, photo_id: str) -> Act:
-    """Let staff look at the photo of a purchase's certificate."""
-
-    async def action() -> Done:
-        assert turn.person_id is not None
-        rules = turn.programme.trainings
-        await reviews.send_certificate(turn.person_id, number, photo_id, rules, turn.now)
-        return await open_mine(turn, number, (Say("trainings.certificate_sent"),))
-
-    return Act(action)
-
-
-def certificate_outcome(turn: Turn, outcome: PhotoOutcome) -> Outcome:
-    """The photo was fetched: it is kept wherever its sender is by now; one who still waits is told of trouble."""
-    if outcome.photo is not None:
-        return keep_certificate(turn, int(outcome.asked), outcome.photo.id)
-    if turn.step != "trainings.certificate":
-        return Stay()
-    raise DomainError(outcome.error)
-
-
-# --- stars and words
-
-
-def ask_stars(turn: Turn) -> Say:
-    """One to five stars."""
-    choices = tuple(
-        Choice(f"s{number}", f"trainings.stars_{number}", {"stars": "⭐" * number}) for number in range(STARS, 0, -1)
-    )
-    return Say("trainings.ask_stars", {"title": purchase_of(turn)["title"]}, choices)
-
-
-def take_stars(turn: Turn) -> Outcome:
-    """Then the words."""
-    choice = pressed(turn) or ""
-    if choice[:1] != "s" or choice[1:] not in {str(number) for number in range(1, STARS + 1)}:
-        raise DomainError("trainings.need_stars", most=STARS)
-    return Go("trainings.review", {**turn.draft, "stars": int(choice[1:])})
-
-
-def ask_words(turn: Turn) -> Say:
-    """What was good, what could be better."""
-    params = {"stars": "⭐" * int(turn.draft.get("stars", 0)), "least": MIN_REVIEW, "most": MAX_REVIEW}
-    return Say("trainings.ask_words", params)
-
-
-def take_words(turn: Turn) -> Outcome:
-    """Keep the review; it counts for the rating at once."""
-    words = read_review(turn.inbound.text or "")
-    stars = int(turn.draft["stars"])
-
-    async def action() -> Done:
-        assert turn.person_id is not None
-        number = int(purchase_of(turn)["id"])
-        await reviews.review(turn.person_id, number, stars, words, turn.programme.trainings, turn.now)
-        opened = await open_due(turn.person_id, turn.programme, turn.now)
-        replies: tuple[Reply, ...] = (Say("trainings.reviewed", {"days": turn.programme.trainings.edit_days}),)
-        if opened:
-            amount = turn.programme.money_on(turn.today).survey_incentive
-            replies = (*replies, Say("surveys.opened", {"amount_number": amount}))
-        inside = without(turn.draft, "stars")
-        if opened:
-            inside["survey_open"] = True
-        return await open_mine(msgspec.structs.replace(turn, draft=inside), number, replies)
-
-    return Act(action)
-
-
 STEPS = (
-    Step("trainings.confirm", ask_confirm, take_confirm, needs="common.choose", back=to("trainings.card")),
     Step("trainings.mine", ask_mine, take_mine, needs="common.choose", back=to("home.menu")),
     Step("trainings.purchase", ask_purchase, take_purchase, needs="common.choose", back=to("home.menu")),
-    Step("trainings.cancel", ask_cancel, take_cancel, needs="common.choose", back=to("trainings.purchase")),
-    Step(
-        "trainings.certificate",
-        ask_certificate,
-        take_certificate,
-        accepts=frozenset({"photo", "choice"}),
-        needs="trainings.need_certificate",
-        back=to("trainings.purchase"),
-    ),
-    Step("trainings.stars", ask_stars, take_stars, needs="common.choose", back=to("trainings.purchase")),
-    Step("trainings.review", ask_words, take_words, accepts=frozenset({"text"}), back=to("trainings.stars")),
 )
