@@ -14,10 +14,12 @@ from bot.web import UNREADABLE, guarded, hardened, quiet_logger
 from domain import clock, regions
 from domain.errors import DomainError
 from domain.ports import Media
+from domain.trainings import reviews
 from domain.verification.actions import layers, review
 from domain.verification.rules.review import TWO_TO_REJECT
 from models.enums import Decision, Layer
 from models.person import Person
+from models.training import CertificateCheck
 from models.verification import ReviewCase
 
 COOKIE = "review"
@@ -36,6 +38,7 @@ REFUSED = {
     "staff.no_such_case": "This case is decided already.",
     "staff.voted_before": "You have voted on this before: somebody else has to look.",
     "staff.no_words": "A rejection needs words to the person: what is wrong and what to do.",
+    "staff.no_certificate": "This certificate is decided already.",
     "staff.no_photo": "A new photo can only be asked for where the face is the question.",
 }
 _PAGES = Environment(loader=PackageLoader("bot", "review_page"), autoescape=select_autoescape())
@@ -64,6 +67,8 @@ class ReviewPage:
         app.router.add_get("/", guarded(self._inside(self._queue)))
         app.router.add_get("/cases/{id:[0-9]{1,18}}", guarded(self._inside(self._case)))
         app.router.add_post("/cases/{id:[0-9]{1,18}}", guarded(self._inside(self._decide)))
+        app.router.add_get("/certificates/{id:[0-9]{1,18}}", guarded(self._inside(self._certificate)))
+        app.router.add_post("/certificates/{id:[0-9]{1,18}}", guarded(self._inside(self._decide_certificate)))
         app.router.add_get("/photos/{id:[0-9a-z]{1,32}}", guarded(self._inside(self._photo)))
         return app
 
@@ -96,7 +101,8 @@ class ReviewPage:
     async def _queue(self, request: web.Request) -> web.Response:
         cases = [_shown(case, len(await review.votes_on(case.id))) for case in await review.open_cases()]
         said = "Your decision is kept." if "kept" in request.query else ""
-        return self._page("queue.html", cases=cases, said=said)
+        certificates = [_certificate(check) for check in await reviews.open_certificates()]
+        return self._page("queue.html", cases=cases, certificates=certificates, said=said)
 
     async def _case(self, request: web.Request, said: str = "", status: int = 200) -> web.Response:
         case = await ReviewCase.get_or_none(id=int(request.match_info["id"]))
@@ -132,6 +138,29 @@ class ReviewPage:
             return await self._case(request, REFUSED[error.code], 409)
         return web.Response(status=303, headers={"Location": "/?kept"})
 
+    async def _certificate(self, request: web.Request, said: str = "", status: int = 200) -> web.Response:
+        try:
+            check = await reviews.certificate_numbered(int(request.match_info["id"]))
+        except DomainError:
+            raise web.HTTPNotFound(text="This certificate is decided already.") from None
+        return self._page("certificate.html", status, certificate=_certificate(check), said=said)
+
+    async def _decide_certificate(self, request: web.Request) -> web.StreamResponse:
+        try:
+            form = await request.post()
+            accept = Decision(str(form.get("decision", ""))) == Decision.ACCEPT
+        except (*UNREADABLE, ValueError):
+            raise web.HTTPBadRequest(text="This form can't be read.") from None
+        if not self._fits(str(form.get("token", ""))):
+            raise web.HTTPForbidden(text="Open the link that `gelombang review` printed.")
+        number, words = int(request.match_info["id"]), " ".join(str(form.get("words", "")).split())[:300]
+        try:
+            async with in_transaction():
+                await reviews.decide_certificate(number, accept=accept, words=words, by=self._staff, now=clock.now())
+        except DomainError as error:
+            return await self._certificate(request, REFUSED[error.code], 409)
+        return web.Response(status=303, headers={"Location": "/?kept"})
+
     async def _photo(self, request: web.Request) -> web.Response:
         try:
             jpeg = await self._media.load(request.match_info["id"])
@@ -149,6 +178,22 @@ def _shown(case: ReviewCase, votes: int) -> dict[str, Any]:
         "since": f"{since:%d %b %Y, %H:%M} WIB",
         "appeal": case.appeal,
         "votes": votes,
+    }
+
+
+def _certificate(check: CertificateCheck) -> dict[str, Any]:
+    training, since = check.purchase.training, check.sent_at.astimezone(clock.WIB)
+    return {
+        "id": check.id,
+        "photo": check.photo_id,
+        "since": f"{since:%d %b %Y, %H:%M} WIB",
+        "title": training.title,
+        "data": [
+            ("Participant", check.purchase.person.name),
+            ("Training", training.title),
+            ("Provider", training.provider.name),
+            ("Bought", f"{check.purchase.bought_at.astimezone(clock.WIB):%d %b %Y}"),
+        ],
     }
 
 

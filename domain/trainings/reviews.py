@@ -82,6 +82,15 @@ async def open_certificates(limit: int = 50) -> list[CertificateCheck]:
     return await waiting.prefetch_related("purchase__training__provider", "purchase__person")
 
 
+async def certificate_numbered(number: int) -> CertificateCheck:
+    """One that waits for staff; refused with staff.no_certificate."""
+    waiting = CertificateCheck.filter(id=number, status=TaskStatus.PENDING)
+    check = await waiting.prefetch_related("purchase__training__provider", "purchase__person").first()
+    if check is None:
+        raise DomainError("staff.no_certificate", certificate=number)
+    return check
+
+
 async def decide_certificate(number: int, *, accept: bool, words: str, by: str, now: datetime) -> None:
     """Staff accept a certificate, which finishes its training, or say what is wrong with it; the person is told.
     Refused with staff.no_certificate or staff.no_words.

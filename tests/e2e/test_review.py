@@ -7,16 +7,20 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Page, expect
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
 
 from bot.gateways.media import MediaFolder
 from bot.review import ReviewPage
+from domain.trainings import purchases
 from domain.verification.actions import layers, review
+from handlers.conversation import Photo
 from models.enums import Decision, Layer
 from models.person import Person as PersonRow
 from models.verification import ReviewCase, ReviewVote, VerificationTask
 from tests.conftest import FACES, needs_faces
 from tests.e2e.test_page import needs_chromium, page, picture
-from tests.handlers.talk import NOON, Person, engine_on
+from tests.handlers.talk import GOOD, NOON, Person, engine_on
+from tests.handlers.test_trainings import provider_does, selected
 
 __all__ = ["page"]
 
@@ -103,3 +107,37 @@ async def test_a_signal_is_rejected_only_by_two_and_then_counts(db: BaseDBAsyncC
     assert await layers.decide(case.id, "Ani", Decision.REJECT, "Data tidak benar.", NOON) is None
     assert await layers.decide(case.id, "Budi", Decision.REJECT, "Data tidak benar.", NOON) == Decision.REJECT
     assert review.decision_on(await review.cases_of(person.id), Layer.UNIQUE, b"anything") == Decision.REJECT
+
+
+@needs_faces
+@needs_chromium
+async def test_a_certificate_is_looked_at_and_accepted(page: Page, db: BaseDBAsyncClient, tmp_path: Path) -> None:
+    media = MediaFolder(tmp_path / "media")
+    await media.save("d" * 32, (FACES / "images" / "p000_0.jpg").read_bytes())
+    async with selected(db) as (person, _):
+        row = await PersonRow.all().get()
+        async with in_transaction():
+            await purchases.buy(row.id, 3, 250_000, NOON)
+        await provider_does("commit")
+        await person.say("pelatihan saya")
+        await person.press("certificate")
+        await person.send(photo=Photo("d" * 32, GOOD))
+        desk = ReviewPage("Ani", media)
+        async with TestServer(desk.application()) as server:
+            await page.goto(str(server.make_url(desk.entrance)))
+            await page.get_by_role("link", name="Certificate 1").click()
+            await expect(page.locator("h1")).to_contain_text("Microsoft Excel")
+            await expect(page.locator("dl")).to_contain_text("Siti Aminah")
+            image = page.locator("figure img")
+            assert await image.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
+            await picture(page, "certificate")
+            await page.get_by_role("button", name="Reject").click()
+            await expect(page.locator(".said")).to_contain_text("needs words")
+            await page.get_by_role("button", name="Accept").click()
+            await expect(page.locator(".said")).to_have_text("Your decision is kept.")
+            async with ClientSession() as stranger:
+                for path in ("/certificates/1", "/photos/" + "d" * 32):
+                    async with stranger.get(server.make_url(path)) as answer:
+                        assert answer.status == 403
+        await person.say("pelatihan saya")
+        assert "Selesai" in person.text
