@@ -13,7 +13,7 @@ import json
 import re
 import sys
 import zipfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from importlib.resources import files
 from math import cos, hypot, radians
 from pathlib import Path
@@ -55,14 +55,14 @@ def _names() -> tuple[dict[str, dict[str, set[str]]], dict[str, str]]:
 
 def _provinces(places: list[dict[str, Any]], named: dict[str, dict[str, set[str]]]) -> dict[str, list[str]]:
     """GeoNames' province -> ours: those in whose villages most of its names are found (Papua has been split since)."""
-    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    votes: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for place in places:
         homes = [province for province in named if _plain(place["name"]) in named[province]]
         for province in homes:
             votes[place["admin1code"]][province] += 1 / len(homes)
     found = {}
     for theirs, counts in votes.items():
-        most = counts.most_common(1)[0][1]
+        most = max(counts.values())
         found[theirs] = [province for province, count in counts.items() if count >= most / 5]
     found.setdefault("04", []).append("31")  # Jakarta, whose villages are parts of one town there
     return found
