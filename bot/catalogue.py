@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
-from bot.tasks import unless_cancelled
-from domain.clock import WIB
+from bot.tasks import again_and_again
+from domain.clock import day_of
 from domain.programme import Programme
 from domain.trainings.catalogue import Catalogue, Listing
 from domain.trainings.listings import changed, listing_of
@@ -27,24 +27,16 @@ class CatalogueFeed:
         self._rows: dict[int, Listing] = {}
         self._seen: datetime | None = None
         self._day: date | None = None
-        self._all_again = clock()
+        self._all_again, self._pause = clock(), LOOK_SECONDS
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            began = time.perf_counter()
-            made = False
-            try:
-                made = await self.refresh()
-            except Exception as error:  # noqa: BLE001 - the database may be back at the next round
-                unless_cancelled()
-                log.warning("catalogue not read: %s", type(error).__name__)
-            took = time.perf_counter() - began
-            await asyncio.sleep(max(LOOK_SECONDS, min(LONGEST, took * SHARE) if made else 0.0))
+        await again_and_again("catalogue", self.refresh, lambda: self._pause)
 
     async def refresh(self) -> bool:
         """Read what changed; gives whether there is a new catalogue."""
-        today = self._clock().astimezone(WIB).date()
+        began, self._pause = time.perf_counter(), LOOK_SECONDS
+        today = day_of(self._clock())
         everything = today != self._day or self._clock() >= self._all_again
         rows = await changed(None if everything else self._seen)
         if everything:
@@ -63,4 +55,5 @@ class CatalogueFeed:
             weight = self._programme.trainings.rating_weight
             listings = list(self._rows.values())
             self._use(await asyncio.to_thread(lambda: Catalogue(listings, weight).warm()))
+            self._pause = max(LOOK_SECONDS, min(LONGEST, SHARE * (time.perf_counter() - began)))
         return different

@@ -9,7 +9,7 @@ from tortoise.transactions import in_transaction
 
 from bot.channel import Receive
 from bot.gateways.kyc import MAX_BYTES, PartnerKeys, RefusedError
-from bot.web import UNREADABLE, guarded
+from bot.web import UNREADABLE, guarded, limited_body
 from domain.errors import DomainError
 from domain.verification.actions import kyc
 from handlers.conversation import Inbound, KycOutcome
@@ -33,13 +33,11 @@ class KycDesk:
 
     async def _take(self, request: web.Request) -> web.Response:
         try:
-            body = bytearray()
-            while len(body) <= MAX_BYTES and (part := await request.content.read(MAX_BYTES + 1)):
-                body += part
+            body = await limited_body(request, MAX_BYTES)
         except UNREADABLE:
             return _refused("unreadable", 400)
         try:
-            statement = self._keys.read(bytes(body).strip())
+            statement = self._keys.read(body.strip())
             async with in_transaction():
                 row, new = await kyc.attest(statement, self._clock())
         except RefusedError as error:

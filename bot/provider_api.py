@@ -19,7 +19,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from tortoise.transactions import in_transaction
 
-from bot.web import UNREADABLE, guarded
+from bot.web import UNREADABLE, guarded, limited_body
 from domain.errors import DomainError
 from domain.trainings import redemption
 from domain.trainings.redemption import CERTIFICATE_LENGTH, MAX_SEQUENCE, POST_TEST, Redeemable
@@ -229,14 +229,12 @@ def _signed(key: bytes, client: str, timestamp: str, path: str, body: bytes, giv
 
 async def _body(request: web.Request) -> bytes:
     try:
-        body = bytearray()
-        while len(body) <= MAX_BYTES and (part := await request.content.read(MAX_BYTES + 1)):
-            body += part
+        body = await limited_body(request, MAX_BYTES)
     except UNREADABLE:
         raise RefusedError("unreadable") from None
     if len(body) > MAX_BYTES:
         raise RefusedError("too_large")
-    return bytes(body)
+    return body
 
 
 def _read(body: bytes, kind: Any) -> Any:

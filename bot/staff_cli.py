@@ -131,7 +131,7 @@ def _import_list(settings: Settings, options: argparse.Namespace) -> int:
     async def work(db: Any) -> int:
         person_list = await _described(options)
         report_path = options.report or options.file.with_name(f"{options.file.name}.report.csv")
-        as_of = options.as_of or clock.now().astimezone(clock.WIB).date()
+        as_of = options.as_of or clock.day_of(clock.now())
         report = await import_list(db, person_list, options.file, as_of, report_path)
         print(f"{options.code}: {report}")
         if report.refused:

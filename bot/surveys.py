@@ -1,6 +1,5 @@
 """Surveys: opening the later ones when their time comes, and exporting the answers."""
 
-import asyncio
 import csv
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -13,8 +12,8 @@ from tortoise.transactions import in_transaction
 from tqdm import tqdm
 
 from bot.tables import safe_cell
-from bot.tasks import unless_cancelled
-from domain.clock import WIB
+from bot.tasks import again_and_again
+from domain.clock import day_of
 from domain.programme import Programme
 from domain.questions import Survey
 from domain.surveys.actions import open_some
@@ -35,13 +34,7 @@ class Surveys:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            try:
-                await self.sweep()
-            except Exception as error:  # noqa: BLE001 - the database may be back at the next round
-                unless_cancelled()
-                log.warning("surveys: %s", type(error).__name__)
-            await asyncio.sleep(SWEEP_SECONDS)
+        await again_and_again("surveys", self.sweep, lambda: SWEEP_SECONDS)
 
     async def sweep(self) -> None:
         """Open what is due, in small transactions."""
@@ -113,7 +106,7 @@ async def _rows(survey: Survey) -> AsyncIterator[dict[str, Any]]:
                 "sex": row.person.sex,
                 "language": row.language,
                 "version": row.version,
-                "finished_on": row.finished_at.astimezone(WIB).date().isoformat(),
+                "finished_on": day_of(row.finished_at).isoformat(),
                 **{f"q_{name}": value for name, value in answers.items() if f"q_{name}" in _columns(survey)},
             }
         after = some[-1].id

@@ -19,6 +19,17 @@ def unless_cancelled() -> None:
         raise asyncio.CancelledError
 
 
+async def again_and_again(name: str, work: Callable[[], Awaitable[object]], pause: Callable[[], float]) -> None:
+    """Do something for as long as the process lives, with a pause in seconds; what goes wrong is tried again."""
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - the database may be back at the next round
+            unless_cancelled()
+            log.warning("%s: %s", name, type(error).__name__)
+        await asyncio.sleep(pause())
+
+
 class Work(Generic[Task]):
     """Doing what ``claim`` gives, a few at a time. ``do`` answers for its own errors: what it raises is only logged."""
 

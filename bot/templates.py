@@ -4,7 +4,6 @@ Declared once, by the kinds of notices and the catalogues. ``gelombang templates
 anew and submits it for approval; ``check`` asks how far that is.
 """
 
-import asyncio
 import hashlib
 import json
 import logging
@@ -16,7 +15,7 @@ from typing import Any
 
 from bot.channels.whatsapp import MAX_BUTTONS
 from bot.gateways.twilio import Twilio
-from bot.tasks import unless_cancelled
+from bot.tasks import again_and_again
 from domain.notices.rules import KINDS, SAMPLES, words_key
 from handlers import i18n
 from models.enums import Channel
@@ -147,13 +146,7 @@ class Templates:
 
     async def run(self) -> None:
         """Keep up with what is approved until cancelled."""
-        while True:
-            try:
-                await self.refresh()
-            except Exception as error:  # noqa: BLE001 - the database may be back at the next round
-                unless_cancelled()
-                log.warning("templates not read: %s", type(error).__name__)
-            await asyncio.sleep(REFRESH_SECONDS)
+        await again_and_again("templates", self.refresh, lambda: REFRESH_SECONDS)
 
     async def refresh(self) -> None:
         """Read what is approved."""

@@ -10,7 +10,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import F
 from tortoise.transactions import in_transaction
 
-from bot.tasks import unless_cancelled
+from bot.tasks import again_and_again
 from domain.errors import DomainError
 from domain.programme import Programme
 from domain.waves import places
@@ -46,17 +46,8 @@ class Waves:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._patiently(self.sweep, SWEEP_SECONDS))
-            group.create_task(self._patiently(self._freeze_and_draw, SWEEP_SECONDS))
-
-    async def _patiently(self, work: Callable[[], Awaitable[object]], seconds: float) -> None:
-        while True:
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - the database may be back at the next round
-                unless_cancelled()
-                log.warning("waves: %s", type(error).__name__)
-            await asyncio.sleep(seconds)
+            for work in (self.sweep, self._freeze_and_draw):
+                group.create_task(again_and_again("waves", work, lambda: SWEEP_SECONDS))
 
     async def sweep(self) -> None:
         """Everything that is due now, in small transactions."""

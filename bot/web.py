@@ -42,6 +42,15 @@ UNREADABLE = (
     web.HTTPException,
 )
 
+
+async def limited_body(request: web.Request, most: int) -> bytes:
+    """A request's body; one that is longer is cut off at a byte too many. Raises one of UNREADABLE."""
+    body = bytearray()
+    while len(body) <= most and (part := await request.content.read(most + 1)):
+        body += part
+    return bytes(body)
+
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

@@ -1,6 +1,6 @@
 """Time. Rules get it passed in; this is where it comes from. All deadlines are told in WIB (Asia/Jakarta)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 WIB = ZoneInfo("Asia/Jakarta")
@@ -9,3 +9,8 @@ WIB = ZoneInfo("Asia/Jakarta")
 def now() -> datetime:
     """The present, in UTC with its zone."""
     return datetime.now(UTC)
+
+
+def day_of(moment: datetime) -> date:
+    """The day of a moment by the programme's clock."""
+    return moment.astimezone(WIB).date()

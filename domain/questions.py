@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from domain.errors import DomainError
-from domain.plain_words import names_somebody
+from domain.plain_words import names_somebody, readable
 
 FOLDER = Path(__file__).with_name("surveys")
 LANGUAGES = ("id", "en")
@@ -105,7 +105,7 @@ def read_answer(question: Question, choice: str | None, text: str) -> Any:
                 raise DomainError("surveys.need_number", least_number=least, most_number=most)
             return int(typed)
         case Kind.TEXT:
-            words = " ".join(text.split())
+            words = readable(text)
             if not words or len(words) > MAX_TEXT:
                 raise DomainError("surveys.need_text", most=MAX_TEXT)
             if names_somebody(words):

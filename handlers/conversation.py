@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from domain.clock import WIB
+from domain.clock import day_of
 from domain.errors import DomainError
 from domain.ports import FaceFacts
 from domain.programme import Programme
@@ -150,7 +150,7 @@ class Turn(msgspec.Struct, frozen=True):
     @property
     def today(self) -> date:
         """The day by the programme's clock."""
-        return self.now.astimezone(WIB).date()
+        return day_of(self.now)
 
 
 class Stay(msgspec.Struct, frozen=True):

@@ -97,14 +97,12 @@ class LedgerTables(TurnTables):
             "  SELECT target_id, SUM(amount) FROM posting GROUP BY target_id"
             "  UNION ALL SELECT source_id, -SUM(amount) FROM posting GROUP BY source_id"
             "), summed (account_id, amount) AS (SELECT account_id, SUM(amount) FROM movement GROUP BY account_id) "
-            "SELECT a.kind, COALESCE(a.subject_id, s.account_id) AS subject_id, a.balance, COALESCE(s.amount, 0) AS sum"
-            " FROM summed s FULL JOIN ledger_account a ON a.id = s.account_id "
-            "WHERE a.id IS NULL OR a.balance <> COALESCE(s.amount, 0)"
+            "SELECT a.kind, a.subject_id, a.balance, COALESCE(s.amount, 0) AS sum"
+            " FROM ledger_account a LEFT JOIN summed s ON s.account_id = a.id WHERE a.balance <> COALESCE(s.amount, 0) "
+            "UNION ALL SELECT 'unknown', s.account_id, 0, s.amount"
+            " FROM summed s LEFT JOIN ledger_account a ON a.id = s.account_id WHERE a.id IS NULL"
         )
-        return [
-            (row["kind"] or "unknown", int(row["subject_id"]), int(row["balance"] or 0), int(row["sum"]))
-            for row in rows
-        ]
+        return [(row["kind"], int(row["subject_id"]), int(row["balance"]), int(row["sum"])) for row in rows]
 
     async def total(self, db: BaseDBAsyncClient) -> int:
         """The sum of all balances: what one account has, another gave."""

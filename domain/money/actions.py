@@ -5,12 +5,12 @@ Posting is by business key: doing any of it again, after a crash or twice at onc
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.functions import Count, Sum
 
-from domain.clock import WIB
+from domain.clock import day_of
 from domain.errors import DomainError
 from domain.money import rules
 from domain.programme import Programme
@@ -50,7 +50,7 @@ async def hold(db: BaseDBAsyncClient, person_ids: Sequence[int]) -> dict[int, in
 
 async def allot(db: BaseDBAsyncClient, wave_id: int, quota: int, programme: Programme, now: datetime) -> None:
     """Fund a wave: a training balance for each place. Refused with staff.budget_short where the budget is spent."""
-    movements = [rules.authorised(each.since.isoformat(), each.amount) for each in programme.budget_until(_day(now))]
+    movements = [rules.authorised(each.since.isoformat(), each.amount) for each in programme.budget_until(day_of(now))]
     await post(db, movements, now)
     try:
         await LedgerTables(db).record(db, [rules.allotted(wave_id, quota * _each(programme, now))], now)
@@ -74,12 +74,8 @@ async def return_balance(db: BaseDBAsyncClient, wave_id: int, places: Sequence[t
     await post(db, movements, now)
 
 
-def _day(now: datetime) -> date:
-    return now.astimezone(WIB).date()
-
-
 def _each(programme: Programme, now: datetime) -> int:
-    return programme.money_on(_day(now)).training_balance
+    return programme.money_on(day_of(now)).training_balance
 
 
 # --- proof

@@ -8,6 +8,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.functions import Count
 from tortoise.transactions import in_transaction
 
+from domain.letters import CODE_LETTERS
 from domain.notices.rules import KINDS, SMS_HOURS, Chat, NoRung, Params, Reach, next_rung, soft_name
 from models import crypto
 from models.conversation import Conversation
@@ -17,7 +18,6 @@ from models.notice import Notice
 from models.notices import NoticeTables, RoutedRow, TalkRow
 
 CHUNK = 10_000  # people a transaction: none lasts over 200 ms
-CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no 0, 1, I, L, O and U: they are taken for one another, or for words
 CODE_LENGTH = 6
 RECENT = 100
 

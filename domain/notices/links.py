@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from domain.notices.actions import CODE_LETTERS
+from domain.letters import CODE_LETTERS
 from models import crypto
 from models.notice import ContinueLink
 

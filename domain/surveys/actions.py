@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from tortoise.expressions import Q, Subquery
 
-from domain.clock import WIB
+from domain.clock import day_of
 from domain.errors import DomainError
 from domain.money import actions as money
 from domain.money import rules as accounts
@@ -84,17 +84,28 @@ async def open_some(programme: Programme, now: datetime) -> int:
             ignore_conflicts=True,
         )
         number = programme.surveys.index(survey) + 1
-        amount = programme.money_on(now.astimezone(WIB).date()).survey_incentive
+        amount = programme.money_on(day_of(now)).survey_incentive
         params = {"amount_number": amount, "deadline_date": last_day(closes)}
         opened += await announce(db, "survey_open", number, people, now, params=params)
     return opened
 
 
-async def open_for(person_id: int, programme: Programme, now: datetime) -> Survey | None:
-    """The survey that a person is to answer now; None where there is none."""
+def _in_time(started_at: datetime, now: datetime) -> Q:
+    """Invitations that can be answered: open still, or begun before they closed, for a week."""
+    return Q(closes_at__gt=max(started_at, now - GRACE))
+
+
+async def open_for(
+    person_id: int, programme: Programme, now: datetime, begun: tuple[str, datetime] | None = None
+) -> Survey | None:
+    """The survey that a person is to answer now; None where there is none. ``begun``: the one in the middle of which
+    they are, and since when.
+    """
     answered = {code for (code,) in await SurveyResponse.filter(person_id=person_id).values_list("survey")}
-    rows = SurveyInvitation.filter(person_id=person_id, closes_at__gt=now).order_by("id")
-    for row in await rows:
+    opened = Q(closes_at__gt=now)
+    if begun is not None:
+        opened |= Q(_in_time(begun[1], now), survey=begun[0])
+    for row in await SurveyInvitation.filter(opened, person_id=person_id).order_by("id"):
         if row.survey not in answered and (survey := survey_called(programme, row.survey)):
             return survey
     return None
@@ -113,9 +124,8 @@ async def finish(
 
     Refused with surveys.closed where it is not open for this person.
     """
-    # The update is the lock, on SQLite too. Begun in time is in time, for a week.
-    in_time = Q(closes_at__gt=now) | Q(closes_at__gt=max(started_at, now - GRACE))
-    if not await SurveyInvitation.filter(in_time, person_id=person_id, survey=survey.code).update(survey=survey.code):
+    opened = SurveyInvitation.filter(_in_time(started_at, now), person_id=person_id, survey=survey.code)
+    if not await opened.update(survey=survey.code):  # which is the lock, on SQLite too
         raise DomainError("surveys.closed")
     if await SurveyResponse.filter(person_id=person_id, survey=survey.code).exists():
         return 0
@@ -128,6 +138,6 @@ async def finish(
         started_at=started_at,
         finished_at=now,
     )
-    amount = programme.money_on(now.astimezone(WIB).date()).survey_incentive
+    amount = programme.money_on(day_of(now)).survey_incentive
     await money.post(SurveyResponse._meta.db, [accounts.surveyed(survey.code, person_id, amount)], now)
     return amount

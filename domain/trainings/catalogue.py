@@ -101,17 +101,14 @@ class Found:
 
 
 Filter: TypeAlias = tuple[str, Any]
+# Filters with values of their own for everybody.
 TESTS: Mapping[str, Callable[[Listing, Any], bool]] = {
-    "category": lambda listing, value: listing.category == value,
-    "platform": lambda listing, value: listing.platform == value,
-    "mode": lambda listing, value: listing.mode in (value, TrainingMode.HYBRID),
-    "language": lambda listing, value: listing.language == value,
     "max_price": lambda listing, value: listing.price <= value,
     "until": lambda listing, value: listing.starts_on is None or listing.starts_on <= value,
 }
 
 BOTH_MODES = (TrainingMode.HYBRID, TrainingMode.ONLINE, TrainingMode.OFFLINE)
-# Fields with few values, and the values whose filter lets a training through.
+# Filters with few values: those that let a training through.
 SORTED_INTO: Mapping[str, Callable[[Listing], tuple[str, ...]]] = {
     "category": lambda listing: (listing.category,),
     "platform": lambda listing: (listing.platform,),
@@ -197,7 +194,6 @@ class Catalogue:
         every = list(listings)
         reviews = sum(each.reviews for each in every)
         self.average = sum(each.stars for each in every) / reviews if reviews else 0.0
-        self._weight = weight
         score = {each.id: weighted_rating(each.stars, each.reviews, self.average, weight) for each in every}
         # The order of its own: titles with few words first, which fit what was typed better than longer ones.
         every.sort(key=lambda each: (len(words_of(each.title)), -score[each.id], each.id))
@@ -303,7 +299,7 @@ class Catalogue:
 
 
 def _filters(query: Query) -> list[Filter]:
-    return [(name, value) for name in TESTS if (value := getattr(query, name))]
+    return [(name, value) for name in (*SORTED_INTO, *TESTS) if (value := getattr(query, name))]
 
 
 # --- words

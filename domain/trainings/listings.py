@@ -137,14 +137,14 @@ async def store(lines: Sequence[Line], source: str, now: datetime, *, sample: bo
     made = {(row.provider_id, row.code): row for row in await Training.filter(
         provider_id__in=list(providers.values()), code__in=[each.code for each in new]
     )} if new else {}  # fmt: skip
-    contents = {(providers[line.provider], line.code): line.content() for line in lines}
+    said = {(providers[line.provider], line.code): line for line in lines}
     rows = [*(made[each.provider_id, each.code] for each in new), *differing]
     await TrainingVersion.bulk_create(
         [
             TrainingVersion(
                 training_id=row.id,
                 version=row.version,
-                content=contents[row.provider_id, row.code],
+                content=said[row.provider_id, row.code].content(),
                 source=source,
                 at=now,
             )

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from tortoise.expressions import F, Q
 
+from domain.clock import day_of
 from domain.errors import DomainError
 from domain.money import actions as money
 from domain.money import rules as accounts
@@ -12,7 +13,7 @@ from domain.notices.actions import announce
 from domain.trainings.rules import MAX_LIVE, may_cancel, new_code
 from domain.waves import places
 from models import crypto
-from models.enums import PlaceStatus, PurchaseStatus, TrainingStatus
+from models.enums import PurchaseStatus, TrainingStatus
 from models.training import Purchase, PurchaseEvent, Review, Training
 from models.wave import Place
 
@@ -41,7 +42,7 @@ async def buy(person_id: int, training_id: int, price: int, now: datetime) -> Bo
     """
     db = Purchase._meta.db
     await money.hold(db, [person_id])  # one purchase of a person after the other
-    place = await places.accept(person_id, now)
+    await places.accept(person_id, now)
     training = await Training.get_or_none(id=training_id).prefetch_related("provider")
     if training is None:
         raise DomainError("trainings.gone")
@@ -49,10 +50,8 @@ async def buy(person_id: int, training_id: int, price: int, now: datetime) -> Bo
     if known is not None:
         return Bought(known, training)
     _sellable(training, price, now)
-    if (
-        await Purchase.filter(person_id=person_id, live=True).exclude(status=PurchaseStatus.FINISHED).count()
-        >= MAX_LIVE
-    ):
+    unfinished = Purchase.filter(person_id=person_id, live=True).exclude(status=PurchaseStatus.FINISHED)
+    if await unfinished.count() >= MAX_LIVE:
         raise DomainError("trainings.too_many", most=MAX_LIVE)
     await _take_seat(training, now)
     code = new_code()
@@ -71,14 +70,13 @@ async def buy(person_id: int, training_id: int, price: int, now: datetime) -> Bo
     except DomainError as error:
         raise DomainError("trainings.too_dear", balance_number=await money.training_balance(person_id)) from error
     await note(purchase, "bought", PERSON, now)
-    assert place.status == PlaceStatus.ACCEPTED
     return Bought(purchase, training, new=True)
 
 
 def _sellable(training: Training, price: int, now: datetime) -> None:
     if not _offered(training):
         raise DomainError("trainings.gone")
-    if training.starts_on is not None and training.starts_on < places.today(now):
+    if training.starts_on is not None and training.starts_on < day_of(now):
         raise DomainError("trainings.begun")
     if training.price != price:
         raise DomainError("trainings.price_changed", price_number=training.price)

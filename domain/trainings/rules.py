@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from domain.errors import DomainError
+from domain.letters import CODE_LETTERS
 from domain.places import Point, distance, in_indonesia, whereabouts
 from domain.plain_words import abuses, leads_away, names_somebody, readable
 from domain.programme import TrainingRules
@@ -21,6 +22,7 @@ from models.enums import Interest, PurchaseStatus, TrainingMode, TrainingStatus
 MAX_PRICE = 5_000_000  # rupiah; dearer is a price in sen, or a slip
 MAX_DESCRIPTION = 2_000
 MAX_HOURS = 1_000
+ODD = frozenset({"So", "Sk", "Cs", "Co", "Cn", "Cc", "Cf", "Me"})  # kinds of letters that titles do without
 MAX_NUMBER = 40  # letters of a cell that holds a number
 MAX_SEATS = 1_000_000
 REGION_KM = 150.0  # a venue lies no farther from the middle of the regency it names
@@ -249,13 +251,11 @@ class _Reader:
 
 def _odd(letter: str) -> bool:
     """Pictures, control signs and letters of nowhere, which some phones show as boxes."""
-    odd = {"So", "Sk", "Cs", "Co", "Cn", "Cc", "Cf", "Me"}
-    return letter != "\n" and (letter == "\ufe0f" or unicodedata.category(letter) in odd)
+    return letter != "\n" and (letter == "\ufe0f" or unicodedata.category(letter) in ODD)
 
 
 # --- redeem codes
 
-CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no 0, 1, I, L, O and U: they are taken for one another, or for words
 CODE_LENGTH = 16  # 15 at random (73 bits) and a check letter
 _NOT_CODE = re.compile(r"[^A-Z0-9]")
 
@@ -301,18 +301,22 @@ def may_cancel(status: str) -> None:
         raise DomainError("trainings.code_used")
 
 
+def may_edit(written_at: datetime, edited_at: datetime | None, rules: TrainingRules, now: datetime) -> None:
+    """A review is changed once, for some days; refused with the reason."""
+    if edited_at is not None:
+        raise DomainError("trainings.review_edited")
+    if now > written_at + timedelta(days=rules.edit_days):
+        raise DomainError("trainings.review_too_late", days=rules.edit_days)
+
+
 def may_review(
     status: str, written_at: datetime | None, edited_at: datetime | None, rules: TrainingRules, now: datetime
 ) -> None:
     """A finished training is reviewed once and changed once; refused with the reason."""
     if status != PurchaseStatus.FINISHED:
         raise DomainError("trainings.not_finished")
-    if written_at is None:
-        return
-    if edited_at is not None:
-        raise DomainError("trainings.review_edited")
-    if now > written_at + timedelta(days=rules.edit_days):
-        raise DomainError("trainings.review_too_late", days=rules.edit_days)
+    if written_at is not None:
+        may_edit(written_at, edited_at, rules, now)
 
 
 # --- reviews

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from domain.clock import WIB
+from domain.clock import day_of
 from domain.errors import DomainError
 from domain.notices.actions import announce
 from domain.programme import GENERAL, Programme
@@ -42,7 +42,7 @@ async def plan_wave(plan: Plan, programme: Programme, by: str, now: datetime, nu
     if wave is not None and wave.status != WaveStatus.PLANNED:
         raise DomainError("staff.wave_not_planned", wave=wave.number, status=wave.status)
     wave = wave or Wave(number=number or await _next_number(), status=WaveStatus.PLANNED)
-    rules, day = programme.waves, plan.opens_at.astimezone(WIB).date()
+    rules, day = programme.waves, day_of(plan.opens_at)
     asked = programme.layers_on(day)
     quota = rules.quota if plan.quota is None else plan.quota
     own = seats(quota, rules.strata) if plan.strata is None else list(plan.strata)

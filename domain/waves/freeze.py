@@ -15,7 +15,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.functions import Count
 from tortoise.transactions import in_transaction
 
-from domain.clock import WIB
+from domain.clock import day_of
 from domain.errors import DomainError
 from domain.programme import GENERAL, Eligibility, Programme
 from domain.verification.actions import lists
@@ -128,7 +128,7 @@ async def screen_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, n
         standings = await standings_of(connection, wave, people)
         priority = await _priority(connection, wave, people)
         layers = layers_of(wave, programme)
-        today = now.astimezone(WIB).date()
+        today = day_of(now)
         eligibility = programme.eligibility_on(today)
         tag = household_tags(wave)
         # A NIK has one chance: the first who has proven to be its owner. Who only typed it takes it from nobody.
@@ -151,7 +151,7 @@ async def screen_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, n
 def layers_of(wave: Wave, programme: Programme) -> tuple[Layer, ...]:
     """The layers that a wave asks for; those of the day it opens where none were planned, never none at all."""
     planned = tuple(Layer(name) for name in wave.layers.split(",") if name)
-    asked = programme.layers_on(wave.opens_at.astimezone(WIB).date())
+    asked = programme.layers_on(day_of(wave.opens_at))
     return planned or tuple(layer for layer in asked.ask if layer not in asked.optional)
 
 

@@ -4,13 +4,12 @@ Each verb does a portion in a transaction of its own and gives how much it did; 
 """
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import F
 from tortoise.transactions import in_transaction
 
-from domain.clock import WIB
 from domain.errors import DomainError
 from domain.money import actions as money
 from domain.notices.actions import announce
@@ -209,8 +208,3 @@ async def reopen(person_id: int, now: datetime, *, forgiving: bool) -> None:
     wave = await Wave.get(id=place.wave_id)
     if wave.status == WaveStatus.ENDED:
         await move(wave, WaveStatus.ANNOUNCED, SYSTEM, now, "place reopened")
-
-
-def today(now: datetime) -> date:
-    """The day by the programme's clock."""
-    return now.astimezone(WIB).date()

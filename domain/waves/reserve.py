@@ -10,7 +10,7 @@ from tortoise.functions import Count
 from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
-from domain.clock import WIB
+from domain.clock import day_of
 from domain.money import actions as money
 from domain.notices.actions import announce
 from domain.programme import GENERAL, Programme
@@ -125,7 +125,7 @@ class _Line:
         people = {person.id: person for person in await Person.filter(id__in=[entry.person_id for entry in entries])}
         standings = await standings_of(self.db, self.wave, people)
         running = await self._in_another_draw(people)
-        today = self.now.astimezone(WIB).date()
+        today = day_of(self.now)
         eligibility, layers = self.programme.eligibility_on(today), layers_of(self.wave, self.programme)
         return {
             entry.id: (bytes(people[entry.person_id].kk_index), standings[entry.person_id].served)

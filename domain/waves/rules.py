@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 
-from domain.clock import WIB
+from domain.clock import WIB, day_of
 from domain.programme import GENERAL, Stratum
 from models.enums import PlaceStatus, WaveStatus
 
@@ -63,7 +63,7 @@ def seats(quota: int, strata: Sequence[Stratum]) -> list[tuple[str, int]]:
 
 def deadline(told_at: datetime, days: int) -> datetime:
     """The end, by the programme's clock, of the day so many days after the notice."""
-    day = told_at.astimezone(WIB).date() + timedelta(days=days + 1)
+    day = day_of(told_at) + timedelta(days=days + 1)
     return datetime.combine(day, time(0), WIB).astimezone(told_at.tzinfo)
 
 

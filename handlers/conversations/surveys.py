@@ -35,17 +35,19 @@ def come_in(turn: Turn) -> Act:
     """SURVEI: to the first question that is not answered, of the survey that is open."""
 
     async def action() -> Done:
-        survey = await open_for(turn.person_id, turn.programme, turn.now) if turn.person_id is not None else None
+        assert turn.person_id is not None
+        kept = kept_of(turn)
+        begun = (str(kept["code"]), datetime.fromisoformat(kept["started"])) if kept else None
+        survey = await open_for(turn.person_id, turn.programme, turn.now, begun)
         if survey is None:
             none = Say("surveys.none", choices=(Choice("!resume", "help.resume"),))
             return Stay((none,), draft=without(turn.draft, "survey", "survey_open"))
-        kept = kept_of(turn)
         if kept.get("code") == survey.code and survey.question(kept.get("answers", {})) is not None:
             return Go("surveys.question", turn.draft)
-        begun = {"code": survey.code, "answers": {}, "started": turn.now.isoformat()}
+        fresh = {"code": survey.code, "answers": {}, "started": turn.now.isoformat()}
         amount = turn.programme.money_on(turn.today).survey_incentive
         params = {"title": survey.title[turn.language], "count": len(survey.questions), "amount_number": amount}
-        return Go("surveys.question", {**turn.draft, "survey": begun}, (Say("surveys.begin", params),))
+        return Go("surveys.question", {**turn.draft, "survey": fresh}, (Say("surveys.begin", params),))
 
     return Act(action)
 

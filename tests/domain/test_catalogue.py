@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from domain.places import distance
 from domain.trainings.catalogue import (
-    TESTS,
     Catalogue,
     Listing,
     Query,
@@ -70,7 +69,14 @@ def test_a_page_is_what_looking_at_every_training_gives(
 ) -> None:
     every = [listing(number, **row) for number, row in enumerate(rows, 1)]
     catalogue = Catalogue(every, WEIGHT)
-    fit = [each for each in every if all(test(each, v) for n, test in TESTS.items() if (v := getattr(query, n)))]
+    fit = [
+        each
+        for each in every
+        if query.category in ("", each.category)
+        and query.mode in ("", each.mode if each.mode != TrainingMode.HYBRID else query.mode)
+        and (not query.max_price or each.price <= query.max_price)
+        and (query.until is None or each.starts_on is None or each.starts_on <= query.until)
+    ]
 
     def score(each: Listing) -> float:
         return -weighted_rating(each.stars, each.reviews, catalogue.average, WEIGHT)

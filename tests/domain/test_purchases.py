@@ -1,7 +1,9 @@
 """Buying and taking back beside everything else that moves places, seats and money."""
 
 import asyncio
+import contextlib
 import dataclasses
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from tortoise.transactions import in_transaction
 from bot import sample_catalogue
 from bot.catalogue import CatalogueFeed
 from bot.catalogue_import import import_catalogue
+from bot.waves import Waves
 from domain import regions
 from domain.errors import DomainError
 from domain.money.actions import allot, grant, problems, training_balance
@@ -20,6 +23,7 @@ from domain.trainings import listings, purchases
 from domain.trainings.catalogue import Catalogue
 from domain.waves.actions import Plan, open_now, plan_wave
 from domain.waves.places import lapse_some
+from models.database import database, writing
 from models.enums import PlaceStatus, WaveStatus
 from models.notice import Notice
 from models.training import Purchase, Training
@@ -149,3 +153,53 @@ async def test_a_long_import_reaches_those_who_look_meanwhile(db: BaseDBAsyncCli
     assert late.changed_at > begun + timedelta(minutes=5)
     await feed.refresh()
     assert len(seen[-1].listings) == 1_200
+
+
+async def test_a_wave_does_not_end_while_somebody_takes_their_training_back(db: BaseDBAsyncClient) -> None:
+    await people(1)
+    assert await _tried(purchases.buy(1, 3, 250_000, NOON)) == "done"
+
+    class Interrupted(Waves):
+        """Somebody takes their only training back between the first look and the end."""
+
+        looked = 0
+
+        async def _is_over(self, wave: Wave) -> bool:
+            found = await super()._is_over(wave)
+            self.looked += 1
+            if self.looked == 1:
+                assert found
+                assert await _tried(purchases.cancel(1, 1, NOON)) == "done"
+            return found
+
+    waves = Interrupted(db, PROGRAMME, lambda: NOON, lambda _: None, lambda: None)
+    await waves._places(await Wave.get(number=101))
+    assert waves.looked == 2
+    assert (await Wave.get(number=101)).status == WaveStatus.ANNOUNCED
+    assert (await Place.get(person_id=1)).status == PlaceStatus.NOTIFIED
+
+
+async def test_a_seat_that_is_sold_during_an_import_sets_its_line_aside(db: BaseDBAsyncClient) -> None:
+    await people(1)
+    await Training.filter(id=7).update(seats=9, seats_taken=7)
+    few = line(
+        7, title="Servis Sepeda Motor", category="technical", price=1, mode="hybrid", region_code="31.73", seats=6
+    )
+    async with writing():
+        stored = await listings.store([few, line(8)], "test", NOON)
+    assert (stored.new, stored.changed, stored.sold) == (1, 0, frozenset({0}))
+    assert (await Training.get(id=7)).seats == 9
+
+
+async def test_a_transaction_that_reads_first_is_sqlites_only_writer_from_its_beginning(migrated_file: Path) -> None:
+    def another_writes() -> None:
+        with contextlib.closing(sqlite3.connect(migrated_file, timeout=0)) as other:
+            other.execute("DELETE FROM platform")
+
+    async with database(f"sqlite://{migrated_file}?journal_mode=DELETE"):
+        async with in_transaction() as connection:
+            await connection.execute_query("SELECT 1 FROM platform")
+            another_writes()
+        async with writing():
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                another_writes()

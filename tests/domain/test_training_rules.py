@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import DomainError
+from domain.letters import CODE_LETTERS
 from domain.trainings.rules import (
-    CODE_LETTERS,
     Line,
     LineError,
     new_code,

@@ -59,36 +59,41 @@ async def press(page: Page, label: str, then: str) -> None:
     await hears(page, then)
 
 
+async def register(page: Page) -> None:
+    """A whole registration, as short as it goes, from the first hello to the ticket."""
+    await hears(page, "Halo!")
+    await picture(page, "1-welcome")
+    await press(page, "Setuju, mulai", "Nomor HP Anda?")
+    await answer(page, "0812 3456 7890", "Kode 6 angka")
+    await expect(page.locator("#outbox-list li")).to_have_count(1)
+    found = re.search(r"\b\d{6}\b", await page.locator("#outbox-list li").first.text_content() or "")
+    assert found
+    await picture(page, "2-code")
+    await answer(page, found[0], "Kirim foto KTP")
+    await page.locator("#file").set_input_files(photo("ktp", card()))
+    await hears(page, "Ini yang kami baca")
+    await picture(page, "3-card")
+    await press(page, "Semua benar", "Nomor Kartu Keluarga")
+    await answer(page, "3171010101990001", "Pendidikan terakhir")
+    await press(page, "SMA/SMK", "keadaan kerja")
+    await press(page, "Kena PHK", "paling Anda minati")
+    await press(page, "Komputer", "Sekarang selfie")
+    await page.locator("#camera").set_input_files(photo("selfie", selfie()))
+    await hears(page, "Satu selfie lagi")
+    await picture(page, "4-turn")
+    left = await page.locator(".bubble", has_text="ke KIRI Anda").count() > 0
+    await page.locator("#camera").set_input_files(photo("menoleh", head(left)))
+    await hears(page, "Periksa data Anda")
+    await picture(page, "5-summary")
+    await press(page, "Benar, gabung", "Nomor undian Anda")
+
+
 @needs_faces
 @needs_chromium
 async def test_register_in_the_browser_and_come_back(page: Page, tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         await page.goto(server.url)
-        await hears(page, "Halo!")
-        await picture(page, "1-welcome")
-        await press(page, "Setuju, mulai", "Nomor HP Anda?")
-        await answer(page, "0812 3456 7890", "Kode 6 angka")
-        await expect(page.locator("#outbox-list li")).to_have_count(1)
-        found = re.search(r"\b\d{6}\b", await page.locator("#outbox-list li").first.text_content() or "")
-        assert found
-        await picture(page, "2-code")
-        await answer(page, found[0], "Kirim foto KTP")
-        await page.locator("#file").set_input_files(photo("ktp", card()))
-        await hears(page, "Ini yang kami baca")
-        await picture(page, "3-card")
-        await press(page, "Semua benar", "Nomor Kartu Keluarga")
-        await answer(page, "3171010101990001", "Pendidikan terakhir")
-        await press(page, "SMA/SMK", "keadaan kerja")
-        await press(page, "Kena PHK", "paling Anda minati")
-        await press(page, "Komputer", "Sekarang selfie")
-        await page.locator("#camera").set_input_files(photo("selfie", selfie()))
-        await hears(page, "Satu selfie lagi")
-        await picture(page, "4-turn")
-        left = await page.locator(".bubble", has_text="ke KIRI Anda").count() > 0
-        await page.locator("#camera").set_input_files(photo("menoleh", head(left)))
-        await hears(page, "Periksa data Anda")
-        await picture(page, "5-summary")
-        await press(page, "Benar, gabung", "Nomor undian Anda")
+        await register(page)
         again = await page.context.new_page()
         await page.close()
         await again.goto(server.url)

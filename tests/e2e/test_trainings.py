@@ -10,35 +10,11 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.conftest import needs_faces
-from tests.e2e.people import card, head, selfie
 from tests.e2e.server import ROOT, Server, serving
 from tests.e2e.test_draws import gelombang
-from tests.e2e.test_page import answer, hears, needs_chromium, page, photo, picture, press
+from tests.e2e.test_page import answer, hears, needs_chromium, page, picture, press, register
 
 __all__ = ["page"]
-
-
-async def register(page: Page) -> None:
-    """A whole registration, as short as it goes."""
-    await hears(page, "Halo!")
-    await press(page, "Setuju, mulai", "Nomor HP Anda?")
-    await answer(page, "0812 3456 7890", "Kode 6 angka")
-    found = re.search(r"\b\d{6}\b", await page.locator("#outbox-list li").first.text_content() or "")
-    assert found
-    await answer(page, found[0], "Kirim foto KTP")
-    await page.locator("#file").set_input_files(photo("ktp", card()))
-    await hears(page, "Ini yang kami baca")
-    await press(page, "Semua benar", "Nomor Kartu Keluarga")
-    await answer(page, "3171010101990001", "Pendidikan terakhir")
-    await press(page, "SMA/SMK", "keadaan kerja")
-    await press(page, "Kena PHK", "paling Anda minati")
-    await press(page, "Makanan", "Sekarang selfie")
-    await page.locator("#camera").set_input_files(photo("selfie", selfie()))
-    await hears(page, "Satu selfie lagi")
-    left = await page.locator(".bubble", has_text="ke KIRI Anda").count() > 0
-    await page.locator("#camera").set_input_files(photo("menoleh", head(left)))
-    await hears(page, "Periksa data Anda")
-    await press(page, "Benar, gabung", "Nomor undian Anda")
 
 
 async def partner(server: Server, *arguments: str) -> tuple[int, str]:

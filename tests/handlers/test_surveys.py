@@ -79,6 +79,40 @@ async def test_sent_off_many_times_at_once_it_counts_once(db: BaseDBAsyncClient)
         assert await balance(accounts.incentives_of(number)) == 50_000
 
 
+async def test_begun_in_time_is_finished_in_time_and_one_that_was_missed_shuts_out_of_nothing(
+    db: BaseDBAsyncClient,
+) -> None:
+    clock = Clock()
+    async with selected(db, clock) as (person, _):
+        number = await _reviewed()
+        await person.say("survei")
+        await _say(person, "5", "4")
+        clock.forward(days=33)  # it closed three days ago
+        assert await person.say("survei") == ["surveys.question"]  # where it was left
+        await _say(person, "sering", "tidak ada")
+        await person.press("done")
+        assert await person.say("ya") == ["surveys.done", "home.menu"]
+        assert await balance(accounts.incentives_of(number)) == 50_000
+        async with in_transaction():
+            assert await open_some(PROGRAMME, NOON + timedelta(days=70)) == 1
+        later = NOON + timedelta(days=70 + 30 + 7 + 30)  # the second was missed, and its month of waiting is over
+        async with in_transaction():
+            assert await open_some(PROGRAMME, later) == 1
+        assert [each.subject_id for each in await Notice.filter(kind="survey_open").order_by("id")] == [2, 3]
+
+
+async def test_begun_and_left_for_too_long_it_is_closed(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with selected(db, clock) as (person, _):
+        number = await _reviewed()
+        await person.say("survei")
+        await _say(person, "5", "4", "sering", "tidak ada")
+        await person.press("done")
+        clock.forward(days=38)
+        assert await person.say("ya") == ["surveys.closed", "home.menu"]
+        assert await balance(accounts.incentives_of(number)) == 0
+
+
 async def test_the_second_opens_a_month_after_the_first_and_is_told(db: BaseDBAsyncClient) -> None:
     clock = Clock()
     async with selected(db, clock) as (person, _):

@@ -338,12 +338,35 @@ async def test_a_certificate_is_looked_at_by_staff(db: BaseDBAsyncClient) -> Non
         found = {"photo": Photo("e" * 32, GOOD), "asked": task.asked}
         heard = await person.outcome(PhotoKind.CERTIFICATE, task.conversation_id, **found)
         assert heard == ["trainings.certificate_sent", "trainings.purchase"]
+        await person.say("saldo")
+        await person.say("menu")
         async with in_transaction():
             await reviews.decide_certificate(2, accept=True, words="", by="tester", now=NOON)
         assert (await Purchase.get(id=1)).status == "finished"
         assert await CertificateCheck.filter(accepted=True).count() == 1
         kinds = [notice.kind for notice in await Notice.all().order_by("id")]
         assert kinds == ["certificate_refused", "training_finished"]
+
+
+async def test_a_photo_that_comes_late_belongs_to_the_training_it_was_sent_for(db: BaseDBAsyncClient) -> None:
+    async with selected(db) as (person, _):
+        row = await Row.all().get()
+        for number, price in ((3, 250_000), (6, 300_000)):
+            async with in_transaction():
+                await purchases.buy(row.id, number, price, NOON)
+        for number in (1, 2):
+            await provider_does("commit", number)
+        await person.say("pelatihan saya")
+        await person.press("p1")
+        await person.press("certificate")
+        await person.send(photo=RemotePhoto("far"))
+        await person.say("pelatihan saya")
+        await person.press("p2")  # another one is open by now
+        task = await PhotoTask.filter(kind=PhotoKind.CERTIFICATE).get()
+        found = {"photo": Photo("e" * 32, GOOD), "asked": task.asked}
+        heard = await person.outcome(PhotoKind.CERTIFICATE, task.conversation_id, **found)
+        assert (heard, person.step) == (["trainings.certificate_sent"], "trainings.purchase")
+        assert (await CertificateCheck.get()).purchase_id == 1
 
 
 async def test_a_review_is_changed_once(db: BaseDBAsyncClient) -> None:

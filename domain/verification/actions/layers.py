@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from domain.clock import WIB
+from domain.clock import day_of
 from domain.notices.rules import window_open
 from domain.ports import FaceFacts, Identity
 from domain.programme import Programme
@@ -150,7 +150,7 @@ async def verify(
 
     ``twins``: other people whose face is this alike, None while nobody has looked.
     """
-    today = now.astimezone(WIB).date()
+    today = day_of(now)
     asked, eligibility = programme.layers_on(today), programme.eligibility_on(today)
     facts = await _gather(db, person, twins)
     seen = {layer: crypto.ring().index("evidence", rules.evidence(layer, facts)) for layer in Layer}

@@ -15,7 +15,7 @@ from handlers.conversation import (
     to,
     without,
 )
-from handlers.conversations.purchases.mine import in_draft, purchase_of
+from handlers.conversations.purchases.mine import as_kept, purchase_of
 from handlers.conversations.trainings.looking import browse_of, shown, wallet_in, with_wallet
 
 
@@ -55,7 +55,7 @@ def take_confirm(turn: Turn) -> Outcome:
         draft = await with_wallet(turn, turn.draft)
         params = {"title": bought.training.title, "balance_number": draft["wallet"]["balance"]}
         said = Say("trainings.bought" if bought.new else "trainings.bought_before", params)
-        return Go("trainings.purchase", {**draft, "purchase": in_draft(bought)}, (said,))
+        return Go("trainings.purchase", {**draft, "purchase": as_kept(bought, turn)}, (said,))
 
     return Act(action)
 

@@ -59,6 +59,8 @@ def keep_certificate(turn: Turn, number: int, photo_id: str) -> Act:
         assert turn.person_id is not None
         rules = turn.programme.trainings
         await reviews.send_certificate(turn.person_id, number, photo_id, rules, turn.now)
+        if turn.step != "trainings.certificate":  # gone on meanwhile: they stay where they are
+            return Stay((Say("trainings.certificate_sent"),))
         return await open_mine(turn, number, (Say("trainings.certificate_sent"),))
 
     return Act(action)

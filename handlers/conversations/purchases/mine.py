@@ -1,12 +1,11 @@
 """What somebody bought: all of it, one of it with its redeem code, and the balance."""
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from domain.errors import DomainError
 from domain.trainings import purchases, reviews
 from domain.trainings.purchases import Bought
-from domain.trainings.rules import shown_code
+from domain.trainings.rules import may_edit, shown_code
 from domain.waves.rules import last_day
 from handlers.conversation import (
     Act,
@@ -27,6 +26,7 @@ from handlers.conversations import trainings
 from handlers.conversations.surveys import survey_button
 from handlers.conversations.trainings.looking import with_wallet
 from models.enums import PlaceStatus, PurchaseStatus
+from models.training import Review
 
 LISTED = 8
 STATUS_KEYS = {
@@ -36,26 +36,29 @@ STATUS_KEYS = {
 }
 
 
-def in_draft(bought: Bought, words: str = "") -> Draft:
-    """A purchase as the draft keeps it, for its screen."""
+def as_kept(bought: Bought, turn: Turn, words: str = "") -> Draft:
+    """A purchase as the draft keeps it, for its screen; ``words``: what staff said of its certificate."""
     purchase, review = bought.purchase, bought.review
     return {
         "id": purchase.id,
         "title": bought.training.title,
-        "provider": purchase.provider_id,
         "price": purchase.price,
         "code": shown_code(purchase.code),
         "status": str(purchase.status),
         "progress": purchase.progress,
         "certified": purchase.certified_at is not None,
         "stars": review.stars if review else 0,
-        "edit_until": _edit_until(review),
+        "editable": review is not None and _editable(review, turn),
         "words": words,
     }
 
 
-def _edit_until(review: Any) -> str:
-    return "" if review is None or review.edited_at is not None else str(review.written_at.isoformat())
+def _editable(review: Review, turn: Turn) -> bool:
+    try:
+        may_edit(review.written_at, review.edited_at, turn.programme.trainings, turn.now)
+    except DomainError:
+        return False
+    return True
 
 
 def come_in(turn: Turn, purchase_id: int = 0, replies: tuple[Reply, ...] = ()) -> Act:
@@ -76,7 +79,7 @@ async def open_mine(turn: Turn, purchase_id: int = 0, replies: tuple[Reply, ...]
     meant = [each for each in found if each.purchase.id == purchase_id] or (found if len(found) == 1 else [])
     if meant:
         words = await reviews.last_refusal(meant[0].purchase.id)
-        return Go("trainings.purchase", {**draft, "purchase": in_draft(meant[0], words)}, replies)
+        return Go("trainings.purchase", {**draft, "purchase": as_kept(meant[0], turn, words)}, replies)
     mine = [
         {"id": each.purchase.id, "title": each.training.title, "status": str(each.purchase.status)}
         for each in found[:LISTED]
@@ -200,7 +203,7 @@ def ask_purchase(turn: Turn) -> Say:
             lines.append(["trainings.your_stars", {"stars": "⭐" * kept["stars"]}])
         else:
             lines.append(["trainings.no_stars", {}])
-        if not kept["stars"] or _may_edit(turn):
+        if not kept["stars"] or kept["editable"]:
             choices.insert(
                 0, Choice("stars", "trainings.stars_button" if not kept["stars"] else "trainings.edit_button")
             )
@@ -212,13 +215,6 @@ def ask_purchase(turn: Turn) -> Say:
         Choice("home", "trainings.home_button"),
     )
     return Say("trainings.purchase", params, (*choices, *tail))
-
-
-def _may_edit(turn: Turn) -> bool:
-    written = purchase_of(turn).get("edit_until")
-    if not written:
-        return False
-    return turn.now <= datetime.fromisoformat(written) + timedelta(days=turn.programme.trainings.edit_days)
 
 
 def take_purchase(turn: Turn) -> Outcome:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from domain.clock import WIB
+from domain.clock import day_of
 from domain.errors import DomainError
 from domain.places import distance
 from domain.trainings.catalogue import Listing
@@ -144,7 +144,7 @@ def _read_reviews(turn: Turn, listing: Listing) -> Act:
         lines = [
             [
                 "trainings.review_line",
-                {"stars": "⭐" * each.stars, "words": each.words, "on_date": _day(each.written_at)},
+                {"stars": "⭐" * each.stars, "words": each.words, "on_date": day_of(each.written_at).isoformat()},
             ]
             for each in await newest_reviews(listing.id)
         ]
@@ -152,10 +152,6 @@ def _read_reviews(turn: Turn, listing: Listing) -> Act:
         return Stay((Say("trainings.reviews", params, ask_card(turn).choices),))
 
     return Act(action)
-
-
-def _day(moment: Any) -> str:
-    return str(moment.astimezone(WIB).date().isoformat())
 
 
 STEPS = (Step("trainings.card", ask_card, take_card, needs="common.choose", back=to("trainings.list")),)

@@ -9,8 +9,7 @@ from domain.errors import DomainError
 from domain.places import distance, whereabouts
 from domain.trainings.catalogue import Listing, Query, Sort
 from domain.trainings.purchases import Wallet, wallet_of
-from domain.waves.rules import last_day
-from handlers.conversation import Act, Choice, Done, Draft, Go, Reply, Turn
+from handlers.conversation import Act, Choice, Done, Draft, Go, Turn
 from models.enums import PlaceStatus, TrainingMode
 from models.person import Person
 
@@ -51,6 +50,7 @@ def query_of(turn: Turn) -> Query:
 
 
 def keep(draft: Draft, **changed: Any) -> Draft:
+    """The draft with something changed of what somebody looks for."""
     return {**draft, "browse": {**draft.get("browse", {}), **changed}}
 
 
@@ -68,16 +68,10 @@ def wallet_in(turn: Turn) -> dict[str, Any]:
 
 
 def in_draft(wallet: Wallet) -> dict[str, Any]:
-    """A wallet as the draft keeps it: ``due`` is the last day to choose, empty where no clock runs."""
+    """A wallet as the draft keeps it."""
     place = wallet.place
-    runs = place is not None and place.status in (PlaceStatus.SELECTED, PlaceStatus.NOTIFIED) and place.due_at
     may_buy = place is not None and place.status != PlaceStatus.LAPSED and place.due_at is not None
-    return {
-        "balance": wallet.balance,
-        "due": last_day(place.due_at) if runs and place and place.due_at else "",
-        "may_buy": may_buy,
-        "count": wallet.purchases,
-    }
+    return {"balance": wallet.balance, "may_buy": may_buy, "count": wallet.purchases}
 
 
 async def with_wallet(turn: Turn, draft: Draft) -> Draft:
@@ -108,11 +102,11 @@ def come_in(turn: Turn) -> Act:
 # --- one training
 
 
-def open_card(turn: Turn, number: int, replies: tuple[Reply, ...] = ()) -> Go:
+def open_card(turn: Turn, number: int) -> Go:
     """The card of a training; refused with trainings.gone."""
     if number not in turn.catalogue.by_id:
         raise DomainError("trainings.gone")
-    return Go("trainings.card", keep(turn.draft, id=number), replies)
+    return Go("trainings.card", keep(turn.draft, id=number))
 
 
 def shown(turn: Turn) -> Listing | None:
@@ -140,6 +134,7 @@ def rated(listing: Listing) -> list[Any]:
 
 
 def value_label(name: str, value: Any) -> list[Any]:
+    """What a filter is set to, as a label."""
     match name:
         case "category":
             return [f"interest.{value}", {}]
