@@ -30,9 +30,11 @@ from bot.gateways.faces.chosen import chosen
 from bot.gateways.faces.search import FaceIndexProcess
 from bot.gateways.kyc import PartnerKeys
 from bot.gateways.media import MediaFolder
+from bot.gateways.payouts.chosen import chosen as chosen_gateway
 from bot.gateways.twilio import Twilio
 from bot.notices import Notices
 from bot.partners import KycDesk
+from bot.payouts import PayoutDesk, Payouts
 from bot.photos import Photos, Remote
 from bot.provider_api import ProviderApi
 from bot.reports import TwilioDesk
@@ -65,10 +67,11 @@ class Runs(Protocol):
 
 
 class App:
-    """What a process is made of. Its photos and verifications are set by ``running``: they feed back into it."""
+    """What a process is made of. Photos, verifications and payouts are set by ``running``: they feed back into it."""
 
     photos: Photos
     verifications: Verifications
+    payouts: Payouts
 
     def __init__(
         self,
@@ -101,12 +104,14 @@ class App:
     def _wake(self) -> None:
         self.photos.work.wake()
         self.verifications.work.wake()
+        self.payouts.inquiries.wake()
         self.notices.wake()
 
     def workers(self) -> tuple[Runs, ...]:
         """Everything that runs for as long as the process does."""
         work = self.photos.work, self.verifications.work
-        return self.engine, self.delivery, self.templates, self.notices, self.waves, self.catalogue, self.surveys, *work
+        feeds = self.templates, self.notices, self.waves, self.catalogue, self.surveys, self.payouts
+        return self.engine, self.delivery, *feeds, *work
 
     async def receive(self, inbound: Inbound) -> TurnResult:
         """Take a message and deliver the replies: what every channel calls."""
@@ -174,6 +179,9 @@ async def running(
         app.photos = Photos(
             faces, cards, MediaFolder(settings.media_dir), programme, clock.now, remotes or {}, app.receive
         )
+        gateway = chosen_gateway(settings)
+        stack.push_async_callback(gateway.close)
+        app.payouts = Payouts(db, gateway, clock.now, app.receive, app.notices.wake)
         app.verifications = Verifications(db, registry, index, programme, clock.now, app.receive)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         work = [group.create_task(each.run()) for each in app.workers()]
@@ -232,6 +240,8 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
         DrawPages(settings.draws_dir).add_routes(site)
         KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
         ProviderApi(clock.now).add_routes(site)
+        token = settings.xendit_callback_token.get_secret_value()
+        PayoutDesk(settings.payout_gateway, app.payouts.ear, token).add_routes(site)
         if telegram:
             site.router.add_post("/webhooks/telegram", webserver.guarded(telegram.webhook(app.receive)))
         if twilio:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bot import money_cli, staff_cli, training_cli, wave_cli
+from bot import money_cli, payout_cli, staff_cli, training_cli, wave_cli
 from bot.lifeline import end_with
 from bot.settings import Settings, new_key
 from bot.staff_cli import with_database
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     staff_cli.add_commands(add)
     wave_cli.add_commands(add)
     money_cli.add_commands(add)
+    payout_cli.add_commands(add)
     training_cli.add_commands(add)
     reply = add("reply", _reply, "answer a request; the text goes to the person's chat")
     reply.add_argument("number", type=int)
@@ -106,15 +107,20 @@ def _prepare(settings: Settings, options: argparse.Namespace) -> None:
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     from bot.app import serve  # noqa: PLC0415 - the web server is only loaded where it is used
+    from bot.sandbox_bank.child import bank_beside  # noqa: PLC0415
+
+    async def with_bank() -> None:
+        async with bank_beside(settings):
+            await serve(settings)
 
     _prepare(settings, options)
     if not options.fake_providers:
-        asyncio.run(serve(settings))
+        asyncio.run(with_bank())
         return 0
     from bot.phones import fake_providers  # noqa: PLC0415
 
     async def with_phones() -> None:
-        async with fake_providers(settings) as (changed, phones):
+        async with bank_beside(settings), fake_providers(settings) as (changed, phones):
             await serve(changed, phones.add_routes)
 
     asyncio.run(with_phones())
@@ -124,9 +130,10 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 def _chat(settings: Settings, options: argparse.Namespace) -> int:
     from bot.app import running  # noqa: PLC0415
     from bot.channels.terminal import chat  # noqa: PLC0415
+    from bot.sandbox_bank.child import bank_beside  # noqa: PLC0415
 
     async def talk() -> int:
-        async with running(settings) as app:
+        async with bank_beside(settings), running(settings) as app:
             mark = settings.key_file.with_name(f"chat-{hashlib.sha256(options.name.encode()).hexdigest()[:12]}")
             return await chat(app.desk(), options.name, mark)
 

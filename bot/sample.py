@@ -12,6 +12,7 @@ from bot.catalogue_import import import_catalogue
 from domain import clock
 from domain.errors import DomainError
 from domain.money import actions as money
+from domain.money import dues
 from domain.notices.actions import announce
 from domain.programme import Programme
 from domain.waves.actions import Plan, current_wave, open_now, plan_wave
@@ -94,7 +95,7 @@ async def select(db: BaseDBAsyncClient, programme: Programme) -> str:
                 selected_at=now,
                 due_at=due,
             )
-            await money.grant(connection, made.id, len(people), [(place.id, person)], now)
+            await dues.grant(connection, made.id, [(place.id, person)], programme, now)
         params = {"wave": made.number, "deadline_date": last_day(due)}
         await announce(connection, "selected", made.id, people, now, params=params)
     return f"{len(people)} selected for trying out, in wave {made.number}: no draw was held"

@@ -73,6 +73,17 @@ class Settings(BaseSettings):
     facenet_python: Path = Path(".venv-facenet/bin/python")
     facenet_weights: Path | None = None
     photo_workers: int = Field(1, ge=1, le=64)
+    payout_gateway: Literal["sandbox", "xendit", "file"] = "sandbox"
+    payout_side_by_side: int = Field(50, ge=1, le=500)
+    payout_pace: float = Field(0.0, ge=0)
+    sandbox_bank_url: str = "http://127.0.0.1:8070"
+    xendit_key: SecretStr = SecretStr("")
+    xendit_callback_token: SecretStr = SecretStr("")
+    xendit_url: str = "https://api.xendit.co"
+    bank_files_dir: Path = Path("var/bank-files")
+    bank_file_layout: Literal["csv", "fixed"] = "csv"
+    account_inquiry_url: str = ""
+    account_inquiry_token: SecretStr = SecretStr("")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     def keyring(self) -> Keyring:

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import F
 from tortoise.transactions import in_transaction
 
 from bot.tasks import again_and_again
+from domain.clock import day_of
 from domain.errors import DomainError
 from domain.programme import Programme
 from domain.waves import places
@@ -42,6 +43,7 @@ class Waves:
         self._db, self._programme, self._clock = db, programme, clock
         self._wave_is_open, self._wake = wave_is_open, wake
         self._look_again: dict[int, datetime] = {}
+        self._expired_on: date | None = None
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -61,6 +63,9 @@ class Waves:
             await self._all(lambda: self._carry_over(wave_open))
             if await self._all(lambda: self._tell_open(wave_open)):
                 self._wake()
+        if day_of(now) != self._expired_on:  # once a day: it looks at every balance
+            await self._all(lambda: places.expire_some(self._db, self._programme, self._clock()))
+            self._expired_on = day_of(now)
         for wave in await Wave.filter(status=WaveStatus.ANNOUNCED).order_by("number"):
             try:
                 await self._places(wave)

@@ -1,13 +1,13 @@
 """What the programme needs from outside: shapes and protocols that bot/gateways implement."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 import msgspec
 
-from models.enums import Match
+from models.enums import Match, PaymentOutcome
 
 
 class FaceFacts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -136,3 +136,90 @@ class Beacon(Protocol):
 
     async def latest(self) -> int:
         """The number of the latest round; raises BeaconUnavailableError."""
+
+
+@dataclass(frozen=True)
+class AccountQuestion:
+    """An account, and the person whose it should be. ``phone`` in international form."""
+
+    institution: str
+    number: str = field(repr=False)
+    name: str = field(repr=False)
+    phone: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class AccountAnswer:
+    """What an institution says of an account: whether it is there and open, and what fits the person."""
+
+    exists: bool
+    is_open: bool = True
+    name: Match = Match.UNKNOWN
+    phone: Match = Match.UNKNOWN
+
+
+@dataclass(frozen=True)
+class PaymentOrder:
+    """A payment to hand to a gateway. ``reference`` is its idempotency key, ``amount`` in rupiah.
+
+    ``restricted``: a training balance, which only the programme can take from the account again; ``collect`` does so.
+    """
+
+    reference: str
+    institution: str
+    number: str = field(repr=False)
+    holder: str = field(repr=False)
+    amount: int
+    restricted: bool = False
+    collect: bool = False
+
+
+@dataclass(frozen=True)
+class PaymentAnswer:
+    """What a gateway says of a payment; ``amount`` is what it moved, ``line`` its own number for what it says."""
+
+    reference: str
+    outcome: PaymentOutcome
+    amount: int = 0
+    gateway_id: str = ""
+    reason: str = ""
+    line: str = ""
+
+
+class GatewayUnavailableError(Exception):
+    """The gateway took nothing: try again after ``seconds``."""
+
+    def __init__(self, words: str, seconds: float = 5.0) -> None:
+        super().__init__(words)
+        self.seconds = seconds
+
+
+class PayoutGateway(Protocol):
+    """Where money moves: an aggregator, a bank's file, the sandbox bank. ``portion`` payments are handed over a call.
+
+    After ``asks_after`` seconds of silence an accepted payment is asked about; None: there is nobody to ask.
+    ``restricts``: it can credit training balances for restricted use, and collect from them.
+    """
+
+    name: str
+    portion: int
+    restricts: bool
+    asks_after: float | None
+
+    async def inquire(self, question: AccountQuestion) -> AccountAnswer:
+        """Whose an account is; raises GatewayUnavailableError."""
+
+    async def send(self, batch: str, orders: Sequence[PaymentOrder]) -> list[PaymentAnswer]:
+        """Hand payments over, each answered: accepted, paid, failed, or unknown where no answer came."""
+
+    async def find(self, reference: str) -> PaymentAnswer:
+        """What became of a payment: absent where it never came; raises GatewayUnavailableError."""
+
+    async def finish(self, batch: str) -> None:
+        """Everything of a batch has been handed over."""
+
+    def statement(self, since: datetime) -> AsyncIterator[PaymentAnswer]:
+        """What the bank's book shows from a moment on, a line each; raises GatewayUnavailableError."""
+
+    async def close(self) -> None:
+        """Give connections back."""

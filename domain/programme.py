@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from domain.questions import FOLDER, Survey, load_surveys
-from models.enums import Employment, Layer
+from models.enums import Employment, Institution, Layer
 
 DEFAULT = Path(__file__).with_name("programme.toml")
 GENERAL = "general"  # the stratum of everybody
@@ -113,11 +113,43 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class MoneyRules:
-    """What people get, from a date on, in rupiah."""
+    """What people get, from a date on, in rupiah.
+
+    ``held_by`` says where a training balance lies: "account", credited to the participant's own for restricted use, or
+    "ledger", kept here. ``balance_ends`` is month and day on which what is left of it expires. The incentive is paid
+    ``incentive_times``, each ``incentive_months`` after the one before.
+    """
 
     since: date
     training_balance: int
+    held_by: str
+    balance_ends: tuple[int, int]
+    incentive: int
+    incentive_times: int
+    incentive_months: int
     survey_incentive: int
+
+    def whole(self, surveys: int) -> int:
+        """All that one place may cost."""
+        return self.training_balance + self.incentive * self.incentive_times + self.survey_incentive * surveys
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRules:
+    """Where people may be paid, and how long after taking an account out another can be linked."""
+
+    institutions: tuple[Institution, ...]
+    cooling_days: int
+    inquiries_a_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutRules:
+    """Limits in rupiah that stop a batch before anybody approves it."""
+
+    most_each: int
+    most_provider: int
+    most_batch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +212,8 @@ class Programme:
     waves: WaveRules
     budget: tuple[Budget, ...]
     money: tuple[MoneyRules, ...]
+    accounts: AccountRules
+    payouts: PayoutRules
     trainings: TrainingRules
     evaluation: EvaluationRules
     surveys: tuple[Survey, ...] = ()
@@ -222,7 +256,9 @@ def load(path: Path = DEFAULT, surveys: Path = FOLDER) -> Programme:
             kyc=KycRules(**data["kyc"]),
             waves=_waves(data["waves"]),
             budget=tuple(Budget(each["from"], each["amount"]) for each in data["budget"]),
-            money=tuple(MoneyRules(**rule) for rule in _dated(data["money"])),
+            money=tuple(_money(rule) for rule in _dated(data["money"])),
+            accounts=AccountRules(**_converted(data["accounts"])),
+            payouts=PayoutRules(**data["payouts"]),
             trainings=TrainingRules(**data["trainings"]),
             evaluation=EvaluationRules(**data["evaluation"]),
             surveys=load_surveys(surveys),
@@ -253,6 +289,17 @@ def _dated(rules: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
         yield {"since" if name == "from" else name: value for name, value in said.items()}
 
 
+HELD_BY = ("account", "ledger")
+
+
+def _money(rule: dict[str, Any]) -> MoneyRules:
+    month, _, day = rule["balance_ends"].partition("-")
+    ends = date(2000, int(month), int(day))  # raises ValueError for what is no day; of a leap year
+    if rule["held_by"] not in HELD_BY:
+        raise ValueError(f"held_by is one of {', '.join(HELD_BY)}")
+    return MoneyRules(**{**rule, "balance_ends": (ends.month, ends.day)})
+
+
 def _waves(rules: dict[str, Any]) -> WaveRules:
     strata = tuple(Stratum(**each) for each in rules.get("strata", ()))
     if sum(stratum.share for stratum in strata) > 1 or any(stratum.name == GENERAL for stratum in strata):
@@ -271,4 +318,6 @@ def _converted(rule: dict[str, Any]) -> dict[str, Any]:
         made["ask"] = tuple(Layer(name) for name in rule["ask"])
     if "optional" in rule:
         made["optional"] = frozenset(Layer(name) for name in rule["optional"])
+    if "institutions" in rule:
+        made["institutions"] = tuple(Institution(name) for name in rule["institutions"])
     return made

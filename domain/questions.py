@@ -15,6 +15,7 @@ FOLDER = Path(__file__).with_name("surveys")
 LANGUAGES = ("id", "en")
 MAX_TEXT = 500
 REVIEWED = "reviewed"  # opens a survey: the first training is finished and reviewed
+INCENTIVE = "incentive"  # opens a survey: the first incentive was paid
 
 Answers: TypeAlias = Mapping[str, Any]
 Words: TypeAlias = Mapping[str, str]
@@ -53,7 +54,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """``after`` opens it: "reviewed", or the code of the survey before it; ``wait_days`` later, for ``open_days``.
+    """``after`` opens it: "reviewed", "incentive", or the code of the survey before it.
+
+    That is ``wait_days`` later, for ``open_days``.
 
     ``version`` is the beginning of the file's SHA-256; answers are kept with it.
     """
@@ -127,7 +130,7 @@ def load_surveys(folder: Path = FOLDER) -> tuple[Survey, ...]:
 
 def _survey(code: str, content: bytes, before: list[str]) -> Survey:
     data = tomllib.loads(content.decode())
-    if data["after"] not in {REVIEWED, *before}:
+    if data["after"] not in {REVIEWED, INCENTIVE, *before}:
         raise ValueError(f"after: {data['after']!r} is no survey before this one")
     questions: list[Question] = []
     for each in data["questions"]:

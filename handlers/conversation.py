@@ -67,6 +67,13 @@ class KycOutcome(msgspec.Struct, frozen=True, tag="kyc"):
     reference_id: int
 
 
+class AccountOutcome(msgspec.Struct, frozen=True, tag="account"):
+    """What asking an institution about an account came to (models.enums.AccountVerdict)."""
+
+    inquiry_id: int
+    verdict: str
+
+
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """One message from one person, whatever platform carried it.
 
@@ -89,7 +96,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     location: tuple[float, float] | None = None
     other: str | None = None
     problem: str | None = None
-    outcome: PhotoOutcome | VerificationOutcome | KycOutcome | None = None
+    outcome: PhotoOutcome | VerificationOutcome | KycOutcome | AccountOutcome | None = None
     reachable: bool | None = None
     sender_phone: str = ""
     carries_reply: bool = False

@@ -11,7 +11,7 @@ from domain.notices.links import start_links, use_link
 from domain.staff.actions import open_help_request
 from handlers import i18n
 from handlers.conversation import Act, Choice, Done, Draft, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
-from handlers.conversations import purchases, surveys, trainings, waves
+from handlers.conversations import account, balance, purchases, surveys, trainings, waves
 from handlers.conversations.codes import send_code
 from models.conversation import Conversation
 from models.enums import Channel
@@ -34,6 +34,7 @@ _WORDS = {
     "mine": "|pelatihan saya|my trainings|my training",
     "codes": "kode code kodeku|kode redeem|kode saya|redeem code|my code",
     "balance": "saldo balance uang|saldo saya|my balance",
+    "account": "rekening account dompet|rekening saya|ganti rekening|hubungkan rekening|my account",
     "survey": "survei survey survai",
     "other_person": "|orang lain|saya orang lain|somebody else|i am somebody else",
 }
@@ -47,7 +48,7 @@ def _spread(words: str) -> list[str]:
 KEYWORDS = {word: name for name, words in _WORDS.items() for word in _spread(words)}
 LINK = "!link_"  # what a page that was opened by a link in an SMS says first
 ANY_TIME = frozenset(
-    {"!status", "!help", "!privacy", "!draw", "!trainings", "!mine", "!codes", "!survey", "!balance"}
+    {"!status", "!help", "!privacy", "!draw", "!trainings", "!mine", "!codes", "!survey", "!balance", "!account"}
 )  # buttons that are never too old
 AFFIRMATIVE = frozenset(["ya", "y", "iya", "yes", "ok", "oke", "okay", "setuju", "agree", "benar", "betul"])
 AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join", "!restart_yes"})
@@ -261,8 +262,9 @@ _HANDLERS: dict[str, Callable[[Turn, Flow, Step], Outcome]] = {
     "trainings": _at_home(trainings.come_in),
     "mine": _at_home(purchases.come_in),
     "codes": _at_home(purchases.codes),
-    "balance": _at_home(purchases.balance),
+    "balance": _at_home(balance.come_in),
     "survey": _at_home(surveys.come_in),
+    "account": _at_home(account.come_in),
     "language": _language,
     "language_en": _language_en,
     "language_id": _language_id,

@@ -16,6 +16,7 @@ MODULES = [
     "models.message",
     "models.money",
     "models.notice",
+    "models.payout",
     "models.person",
     "models.survey",
     "models.training",

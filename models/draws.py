@@ -163,3 +163,15 @@ class DrawTables(TurnTables):
             [before, limit],
         )
         return [(row["id"], row["person_id"], bool(row["joined"])) for row in rows]
+
+    async def expiring(self, db: BaseDBAsyncClient, granted_before: datetime, limit: int) -> list[tuple[int, int, int]]:
+        """Places, as (place, wave, person), granted before a moment, of whose balance something is left."""
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            "SELECT p.id, p.wave_id, p.person_id FROM ledger_account a "  # noqa: S608
+            "JOIN place p ON p.person_id = a.subject_id JOIN posting g ON g.key = 'grant:' || p.id "
+            "WHERE a.kind IN ('training_balance', 'balance_payable') AND a.balance > 0 "
+            f"AND g.at < {mark}1 AND p.status <> 'lapsed' ORDER BY p.id LIMIT {mark}2",
+            [self.moment(granted_before), limit],
+        )
+        return sorted({(row["id"], row["wave_id"], row["person_id"]) for row in rows})

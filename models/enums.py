@@ -168,6 +168,103 @@ class AccountKind(StrEnum):
     VOUCHER = "voucher"  # bought and not redeemed yet (provider)
     PROVIDER_PAYABLE = "provider_payable"  # redeemed and owed to a provider (provider)
     INCENTIVE_PAYABLE = "incentive_payable"  # owed to a participant (person)
+    BALANCE_PAYABLE = "balance_payable"  # a training balance that is to be credited to an account (person)
+    IN_FLIGHT = "payouts_in_flight"  # handed to the gateway and not final (batch)
+    PAID = "paid"  # left the programme for good (batch)
+    RETURNED = "returned"  # expired and given back to the state (year)
+
+
+class Institution(StrEnum):
+    """Where an account is kept."""
+
+    BNI = "bni"
+    LINKAJA = "linkaja"
+    OVO = "ovo"
+    GOPAY = "gopay"
+
+
+class Payee(StrEnum):
+    """Whose account it is."""
+
+    PERSON = "person"
+    PROVIDER = "provider"
+
+
+class DueKind(StrEnum):
+    """What a payment is for. A collection takes back from a restricted account what was spent or has lapsed."""
+
+    BALANCE = "balance"
+    INCENTIVE = "incentive"
+    SURVEY = "survey"
+    SETTLEMENT = "settlement"
+    COLLECTION = "collection"
+
+
+class DueStatus(StrEnum):
+    """Whether something is still to be paid."""
+
+    OPEN = "open"
+    PAID = "paid"
+    DROPPED = "dropped"
+
+
+class BatchStatus(StrEnum):
+    """Where a batch of payments stands."""
+
+    PREPARED = "prepared"
+    CHECKED = "checked"
+    APPROVED = "approved"
+    SUBMITTING = "submitting"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    RECONCILED = "reconciled"
+    CLOSED = "closed"
+
+
+class PaymentStatus(StrEnum):
+    """Where one attempt to pay stands. ``unknown``: the gateway is asked before anything else is done."""
+
+    PREPARED = "prepared"
+    SUBMITTING = "submitting"
+    UNKNOWN = "unknown"
+    SUBMITTED = "submitted"
+    PAID = "paid"
+    FAILED = "failed"
+    BOUNCED = "bounced"  # paid, and sent back by the account's bank later
+    DROPPED = "dropped"  # never handed to the gateway
+
+
+class PaymentOutcome(StrEnum):
+    """What a gateway says of a payment. ``absent``: it has never heard of it; ``unknown``: it gave no answer."""
+
+    ACCEPTED = "accepted"
+    PAID = "paid"
+    FAILED = "failed"
+    BOUNCED = "bounced"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+class DifferenceKind(StrEnum):
+    """How our books and a gateway's do not agree."""
+
+    STRANGER = "stranger"  # it names a payment that is not ours
+    AMOUNT = "amount"  # it moved another amount than we asked for
+    NOT_SENT = "not_sent"  # it moved what we never handed to it
+    CONTRADICTION = "contradiction"  # it says the opposite of what it said before
+    TWICE = "twice"  # its statement shows one payment twice
+    MISSING = "missing"  # its statement does not show what it said was paid
+    SPENT = "spent"  # it sent back a training balance that was spent by then
+
+
+class AccountVerdict(StrEnum):
+    """What asking an institution about an account came to."""
+
+    GOOD = "good"
+    ABSENT = "absent"
+    CLOSED = "closed"
+    OTHER_PERSON = "other_person"
+    BUSY = "busy"  # no answer by now
 
 
 class TrainingMode(StrEnum):

@@ -75,7 +75,7 @@ class NoticeTables(TurnTables):
         self,
         db: BaseDBAsyncClient,
         kind: str,
-        subject_id: int,
+        subject_id: int | Sequence[int],
         person_ids: Sequence[int],
         params: Mapping[str, Any],
         priority: int,
@@ -83,15 +83,27 @@ class NoticeTables(TurnTables):
         expires_at: datetime,
         now: datetime,
     ) -> int:
-        """New notices for those of these people who have none of this kind and subject; gives how many are new."""
+        """New notices for those of these people who have none of this kind and subject; gives how many are new.
+
+        ``subject_id`` is one for all, or one for each.
+        """
+        mark, subject = self._mark, f"{self._mark}2"
         people = "unnest($10::bigint[]) AS p(value)" if self._postgres else "json_each(?10) AS p"
-        mark = self._mark
+        subjects: Any = subject_id
+        if not isinstance(subject_id, int):
+            subject, subjects = "s.value", self._values(subject_id)
+            people = (
+                "unnest($10::bigint[], $2::bigint[]) AS s(person, value)"
+                if self._postgres
+                else "json_each(?10) AS p JOIN json_each(?2) AS s ON s.key = p.key"
+            )
+        person = "s.person" if self._postgres and not isinstance(subject_id, int) else "p.value"
         where = "" if self._postgres else " WHERE true"
         insert = (
             "INSERT INTO notice (kind, subject_id, person_id, params, priority, status, channel, address_id, template, "  # noqa: S608
             "tried, reason, due_at, expires_at, created_at) "
-            f"SELECT {mark}1, {mark}2, p.value, {mark}3, {mark}4, {mark}5, '', 0, {mark}6, '', '', {mark}7, {mark}8, "
-            f"{mark}9 FROM {people}{where} ON CONFLICT DO NOTHING"
+            f"SELECT {mark}1, {subject}, {person}, {mark}3, {mark}4, {mark}5, '', 0, {mark}6, '', '', {mark}7, "
+            f"{mark}8, {mark}9 FROM {people}{where} ON CONFLICT DO NOTHING"
         )
         if self._postgres:
             insert = f"WITH new AS ({insert} RETURNING 1) SELECT count(*) AS new FROM new"  # noqa: S608
@@ -99,7 +111,7 @@ class NoticeTables(TurnTables):
             insert,
             [
                 kind,
-                subject_id,
+                subjects,
                 crypto.ring().seal(msgspec.msgpack.encode(dict(params)), PARAMS_CONTEXT),
                 priority,
                 NEW.value,

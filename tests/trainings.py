@@ -1,5 +1,6 @@
 """A small catalogue and people who were selected, put straight into the tables."""
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +9,8 @@ from tortoise.transactions import in_transaction
 
 from domain.clock import WIB
 from domain.money import actions as money
-from domain.programme import load
+from domain.money import dues
+from domain.programme import Programme, load
 from domain.trainings import listings
 from domain.trainings.catalogue import Catalogue
 from domain.trainings.rules import Line, read_line
@@ -17,6 +19,9 @@ from models.training import Training
 from models.wave import Place, Wave
 
 PROGRAMME = load()
+KEPT_HERE = dataclasses.replace(
+    PROGRAMME, money=tuple(dataclasses.replace(each, held_by="ledger") for each in PROGRAMME.money)
+)
 
 
 def line(number: int, **said: Any) -> Line:
@@ -55,8 +60,8 @@ async def catalogue(now: datetime) -> Catalogue:
     return Catalogue([each for each in found if each], PROGRAMME.trainings.rating_weight)
 
 
-async def place_for(person_id: int, now: datetime, number: int = 99) -> Place:
-    """Let somebody be selected in a wave of their own, told and with their balance."""
+async def place_for(person_id: int, now: datetime, number: int = 99, programme: Programme = KEPT_HERE) -> Place:
+    """Let somebody be selected in a wave of their own, told and with their balance, which is kept in the ledger."""
     wave = await Wave.create(
         number=number,
         status="announced",
@@ -70,6 +75,6 @@ async def place_for(person_id: int, now: datetime, number: int = 99) -> Place:
         reserve=False, status="notified", selected_at=now, due_at=deadline(now, PROGRAMME.waves.accept_days),
     )  # fmt: skip
     async with in_transaction() as connection:
-        await money.allot(connection, wave.id, 1, PROGRAMME, now)
-        await money.grant(connection, wave.id, 1, [(place.id, person_id)], now)
+        await money.allot(connection, wave.id, 1, programme, now)
+        await dues.grant(connection, wave.id, [(place.id, person_id)], programme, now)
     return place

@@ -48,34 +48,21 @@ async def hold(db: BaseDBAsyncClient, person_ids: Sequence[int]) -> dict[int, in
     return {account.subject_id: amount for account, amount in held.items()}
 
 
+async def hold_credits(db: BaseDBAsyncClient, person_ids: Sequence[int]) -> dict[int, int]:
+    """The same of balances that are still to be credited to people's accounts; held before those that can be spent."""
+    held = await LedgerTables(db).hold(db, [rules.credit_of(person) for person in person_ids]) if person_ids else {}
+    return {account.subject_id: amount for account, amount in held.items()}
+
+
 async def allot(db: BaseDBAsyncClient, wave_id: int, quota: int, programme: Programme, now: datetime) -> None:
-    """Fund a wave: a training balance for each place. Refused with staff.budget_short where the budget is spent."""
+    """Fund a wave: for each place all that a participant may come to get. Refused with staff.budget_short."""
     movements = [rules.authorised(each.since.isoformat(), each.amount) for each in programme.budget_until(day_of(now))]
     await post(db, movements, now)
+    each = programme.money_on(day_of(now)).whole(len(programme.surveys))
     try:
-        await LedgerTables(db).record(db, [rules.allotted(wave_id, quota * _each(programme, now))], now)
+        await LedgerTables(db).record(db, [rules.allotted(wave_id, quota * each)], now)
     except OverdrawnError as error:
         raise DomainError("staff.budget_short") from error
-
-
-async def grant(
-    db: BaseDBAsyncClient, wave_id: int, quota: int, places: Sequence[tuple[int, int]], now: datetime
-) -> None:
-    """Give people of a wave, as (place, person), their training balance: what the wave was funded with for each."""
-    funded = await Posting.get(key=rules.allotted(wave_id, 1).key)
-    amount = funded.amount // quota
-    await post(db, [rules.granted(wave_id, place, person, amount) for place, person in places], now)
-
-
-async def return_balance(db: BaseDBAsyncClient, wave_id: int, places: Sequence[tuple[int, int]], now: datetime) -> None:
-    """Take back what is left of the training balances of places, as (place, person), that lapsed."""
-    left = await hold(db, [person for _, person in places])
-    movements = [rules.lapsed(wave_id, place, person, left[person]) for place, person in places if left.get(person)]
-    await post(db, movements, now)
-
-
-def _each(programme: Programme, now: datetime) -> int:
-    return programme.money_on(day_of(now)).training_balance
 
 
 # --- proof
@@ -121,7 +108,7 @@ async def totals() -> list[tuple[str, int, int]]:
 
 async def statement(person_id: int) -> list[Line]:
     """Everything that ever moved on a person's accounts, oldest first."""
-    own = (AccountKind.TRAINING_BALANCE, AccountKind.INCENTIVE_PAYABLE)
+    own = (AccountKind.BALANCE_PAYABLE, AccountKind.TRAINING_BALANCE, AccountKind.INCENTIVE_PAYABLE)
     accounts = {row.id: row.kind for row in await LedgerAccount.filter(kind__in=list(own), subject_id=person_id)}
     postings = [
         *await Posting.filter(source_id__in=list(accounts)),

@@ -25,7 +25,7 @@ RECENT = 100
 async def announce(
     db: BaseDBAsyncClient,
     kind: str,
-    subject_id: int,
+    subject_id: int | Sequence[int],
     person_ids: Sequence[int],
     now: datetime,
     *,
@@ -33,6 +33,7 @@ async def announce(
     due_at: datetime | None = None,
 ) -> int:
     """Let these people be told, each once for this kind and subject (a wave, a payment); gives how many are new.
+    ``subject_id``: one for all of them, or one for each.
 
     In transactions of its own where there are many people: announcing again after a crash adds who is missing.
     """
@@ -44,8 +45,9 @@ async def announce(
     for start in range(0, len(person_ids), CHUNK):
         async with in_transaction() as connection:
             people = person_ids[start : start + CHUNK]
+            subject = subject_id if isinstance(subject_id, int) else subject_id[start : start + CHUNK]
             new += await tables.create(
-                connection, kind, subject_id, people, params or {}, rules.priority, due, expires, now
+                connection, kind, subject, people, params or {}, rules.priority, due, expires, now
             )
     return new
 

@@ -34,6 +34,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "selected": Kind(1, ("wave", "deadline_date"), always=True, days=30),
     "reserve_offered": Kind(1, ("wave", "deadline_date"), always=True, days=7),
+    "balance_credited": Kind(2, ("amount_number",), always=True, days=30),
     "payment_failed": Kind(2, ("amount_number",), always=True, days=30),
     "deadline_1": Kind(2, ("wave", "days", "deadline_date"), always=True, days=1, words="deadline"),
     "deadline_3": Kind(3, ("wave", "days", "deadline_date"), always=True, days=2, words="deadline"),

@@ -8,14 +8,16 @@ from tortoise.expressions import Q, Subquery
 
 from domain.clock import day_of
 from domain.errors import DomainError
-from domain.money import actions as money
-from domain.money import rules as accounts
+from domain.money import dues
 from domain.notices.actions import announce
 from domain.programme import Programme
-from domain.questions import REVIEWED, Survey
+from domain.questions import INCENTIVE, REVIEWED, Survey
 from domain.waves.rules import last_day
+from models.enums import DueKind, DueStatus
+from models.payout import Due
 from models.survey import SurveyInvitation, SurveyResponse
 from models.training import Review
+from models.wave import Place
 
 PORTION = 500
 GRACE = timedelta(days=7)  # to finish a survey that was begun before it closed
@@ -43,6 +45,8 @@ async def _begun(person_id: int, survey: Survey) -> datetime | None:
     if survey.after == REVIEWED:
         review = await Review.filter(purchase__person_id=person_id).order_by("id").first()
         return review.written_at if review else None
+    if survey.after == INCENTIVE:
+        return await dues.paid_since(person_id, dues.first_incentive(person_id))
     before = await SurveyResponse.get_or_none(person_id=person_id, survey=survey.after)
     if before is not None:
         return before.finished_at
@@ -60,9 +64,13 @@ async def _open(person_id: int, survey: Survey, now: datetime) -> SurveyInvitati
 
 async def open_some(programme: Programme, now: datetime) -> int:
     """Open later surveys for those who answered the one before long enough ago, and tell them; gives how many."""
-    opened, db = 0, SurveyInvitation._meta.db
+    opened = 0
     for survey in programme.surveys:
         if survey.after == REVIEWED:
+            continue
+        if survey.after == INCENTIVE:
+            people = await _incentive_paid(survey, now)
+            opened += await _open_for_all(survey, people, programme, now)
             continue
         opened_before = Subquery(SurveyInvitation.filter(survey=survey.code).values("person_id"))
         since = now - timedelta(days=survey.wait_days)
@@ -72,22 +80,31 @@ async def open_some(programme: Programme, now: datetime) -> int:
         for rows in (answered, missed):
             waiting = rows.exclude(person_id__in=opened_before).order_by("id").limit(PORTION)
             people += [int(person) for (person,) in await waiting.values_list("person_id")]
-        people = sorted(set(people))
-        if not people:
-            continue
-        closes = now + timedelta(days=survey.open_days)
-        await SurveyInvitation.bulk_create(
-            [
-                SurveyInvitation(person_id=person, survey=survey.code, opened_at=now, closes_at=closes)
-                for person in people
-            ],
-            ignore_conflicts=True,
-        )
-        number = programme.surveys.index(survey) + 1
-        amount = programme.money_on(day_of(now)).survey_incentive
-        params = {"amount_number": amount, "deadline_date": last_day(closes)}
-        opened += await announce(db, "survey_open", number, people, now, params=params)
+        opened += await _open_for_all(survey, sorted(set(people)), programme, now)
     return opened
+
+
+async def _incentive_paid(survey: Survey, now: datetime) -> list[int]:
+    """People whose first incentive was paid long enough ago for a survey, and who were not invited yet."""
+    opened_before = Subquery(SurveyInvitation.filter(survey=survey.code).values("person_id"))
+    since = now - timedelta(days=survey.wait_days)
+    paid = Due.filter(kind=DueKind.INCENTIVE, status=DueStatus.PAID, paid_at__lte=since)
+    waiting = paid.exclude(payee_id__in=opened_before).order_by("id").limit(PORTION)
+    return sorted({int(person) for (person,) in await waiting.values_list("payee_id")})
+
+
+async def _open_for_all(survey: Survey, people: list[int], programme: Programme, now: datetime) -> int:
+    if not people:
+        return 0
+    closes = now + timedelta(days=survey.open_days)
+    await SurveyInvitation.bulk_create(
+        [SurveyInvitation(person_id=person, survey=survey.code, opened_at=now, closes_at=closes) for person in people],
+        ignore_conflicts=True,
+    )
+    number = programme.surveys.index(survey) + 1
+    amount = programme.money_on(day_of(now)).survey_incentive
+    params = {"amount_number": amount, "deadline_date": last_day(closes)}
+    return await announce(SurveyInvitation._meta.db, "survey_open", number, people, now, params=params)
 
 
 def _in_time(started_at: datetime, now: datetime) -> Q:
@@ -138,6 +155,7 @@ async def finish(
         started_at=started_at,
         finished_at=now,
     )
-    amount = programme.money_on(day_of(now)).survey_incentive
-    await money.post(SurveyResponse._meta.db, [accounts.surveyed(survey.code, person_id, amount)], now)
-    return amount
+    place = await Place.filter(person_id=person_id).order_by("-id").first()
+    assert place is not None  # whoever was invited has bought a training
+    db = SurveyResponse._meta.db
+    return await dues.earn_survey(db, place.wave_id, survey.code, person_id, programme, now)

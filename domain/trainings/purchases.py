@@ -9,11 +9,12 @@ from domain.clock import day_of
 from domain.errors import DomainError
 from domain.money import actions as money
 from domain.money import rules as accounts
+from domain.money.accounts import account_of
 from domain.notices.actions import announce
 from domain.trainings.rules import MAX_LIVE, may_cancel, new_code
 from domain.waves import places
 from models import crypto
-from models.enums import PurchaseStatus, TrainingStatus
+from models.enums import Payee, PurchaseStatus, TrainingStatus
 from models.training import Purchase, PurchaseEvent, Review, Training
 from models.wave import Place
 
@@ -68,7 +69,11 @@ async def buy(person_id: int, training_id: int, price: int, now: datetime) -> Bo
     try:
         await money.post(db, [accounts.bought(purchase.id, person_id, training.provider_id, price)], now)
     except DomainError as error:
-        raise DomainError("trainings.too_dear", balance_number=await money.training_balance(person_id)) from error
+        left = await money.training_balance(person_id)
+        if not left and await money.balance(accounts.credit_of(person_id)):
+            linked = await account_of(Payee.PERSON, person_id) is not None
+            raise DomainError("money.on_its_way" if linked else "money.no_account") from error
+        raise DomainError("trainings.too_dear", balance_number=left) from error
     await note(purchase, "bought", PERSON, now)
     return Bought(purchase, training, new=True)
 
@@ -153,17 +158,19 @@ async def bought_by(person_id: int) -> list[Bought]:
 
 @dataclass(frozen=True)
 class Wallet:
-    """What somebody may spend; ``place`` None where they were not selected. ``incentives`` are put down for them."""
+    """What somebody may spend; ``place`` None where they were not selected. ``uncredited``: a balance that is
+    still to come to their account.
+    """
 
     balance: int
     place: Place | None
     purchases: int
-    incentives: int
+    uncredited: int
 
 
 async def wallet_of(person_id: int) -> Wallet:
-    """Balance, place, how many trainings somebody has bought, and what they are owed."""
+    """Balance, place, and how many trainings somebody has bought."""
     place = await Place.filter(person_id=person_id).order_by("-id").first()
     count = await Purchase.filter(person_id=person_id, live=True).count()
-    owed = await money.balance(accounts.incentives_of(person_id))
-    return Wallet(await money.training_balance(person_id), place, count, owed)
+    uncredited = await money.balance(accounts.credit_of(person_id))
+    return Wallet(await money.training_balance(person_id), place, count, uncredited)

@@ -10,11 +10,13 @@ from tortoise.expressions import F, Q
 
 from domain.errors import DomainError
 from domain.money import actions as money
+from domain.money import dues
 from domain.money import rules as accounts
 from domain.trainings.purchases import code_index, note, tell
 from domain.trainings.rules import read_code
 from models.enums import PurchaseStatus
 from models.training import Provider, ProviderKey, Purchase, PurchaseEvent
+from models.wave import Place
 
 MAX_SEQUENCE, POST_TEST = 100, 999  # sessions of a training, and the number of its final test
 CERTIFICATE_LENGTH = 64
@@ -77,6 +79,9 @@ async def _use(purchase: Purchase, now: datetime) -> None:
         db = Purchase._meta.db
         await money.post(db, [accounts.redeemed(purchase.id, purchase.provider_id, purchase.price)], now)
         await note(purchase, "redeemed", f"provider {purchase.provider_id}", now)
+        place = await Place.filter(person_id=purchase.person_id).order_by("-id").first()
+        taken = [(f"collect:redeem:{purchase.id}", purchase.person_id, purchase.price)]
+        await dues.collect_from(db, place.wave_id if place else 0, taken, now)
 
 
 async def attend(provider_id: int, typed: str, sequence: int, now: datetime) -> Redeemable:

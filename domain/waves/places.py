@@ -4,14 +4,17 @@ Each verb does a portion in a transaction of its own and gives how much it did; 
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import F
 from tortoise.transactions import in_transaction
 
+from domain.clock import WIB, day_of
 from domain.errors import DomainError
 from domain.money import actions as money
+from domain.money import dues
+from domain.money.paying import expired_before
 from domain.notices.actions import announce
 from domain.programme import Programme
 from domain.waves.actions import SYSTEM, move
@@ -61,7 +64,7 @@ async def announce_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme,
     selected = {person for _, person in places}
     for start in range(0, len(places), GRANTED_PORTION):  # before they hear of it
         async with in_transaction() as connection:
-            await money.grant(connection, wave.id, wave.quota, places[start : start + GRANTED_PORTION], now)
+            await dues.grant(connection, wave.id, places[start : start + GRANTED_PORTION], programme, now)
     day = last_day(deadline(wave.announced_at, programme.waves.accept_days))
     params = {"wave": wave.number, "deadline_date": day}
     await announce(db, "selected", wave.id, sorted(selected), now, params=params)
@@ -135,26 +138,55 @@ async def _to_remind(wave: Wave, threshold: int, following: int, now: datetime) 
 
 
 async def lapse_some(db: BaseDBAsyncClient, wave: Wave, now: datetime) -> int:
-    """Take back places whose deadline has passed, with their balances, and tell it."""
+    """Take back places whose deadline has passed, with their balances, and tell it. A place whose balance is still on
+    its way to the account, or came too late to be used, gets the days it needs.
+    """
     late = (
         await Place.filter(wave_id=wave.id, status__in=list(OPEN_PLACES), due_at__lte=now).order_by("id").limit(PORTION)
     )
     if not late:
         return 0
     async with in_transaction() as connection:
-        await money.hold(connection, [place.person_id for place in late])
+        people = [place.person_id for place in late]
+        await money.hold_credits(connection, people)
+        await money.hold(connection, people)
+        later = await dues.crediting(people, now)
+        for place in late:
+            if place.person_id in later:
+                due = deadline(later[place.person_id], 0)
+                await Place.filter(id=place.id, due_at__lt=due).update(due_at=due)
+        late_now = [place for place in late if place.person_id not in later]
         for reason, before in (("not_told", PlaceStatus.SELECTED), ("deadline", PlaceStatus.NOTIFIED)):
-            ids = [place.id for place in late if place.status == before]
+            ids = [place.id for place in late_now if place.status == before]
             moved = set(
                 await DrawTables(connection).move_places(connection, ids, [before], PlaceStatus.LAPSED, reason, now)
             )
-            places = [place for place in late if place.id in moved]
-            await money.return_balance(connection, wave.id, [(place.id, place.person_id) for place in places], now)
+            places = [place for place in late_now if place.id in moved]
+            await dues.return_balance(connection, wave.id, [(place.id, place.person_id) for place in places], now)
             for day, some in _by_day(places).items():
                 params = {"wave": wave.number, "deadline_date": day}
                 people = [place.person_id for place in some]
                 await announce(connection, "lapsed", wave.id, people, now, params=params)
     return len(late)
+
+
+async def expire_some(db: BaseDBAsyncClient, programme: Programme, now: datetime) -> int:
+    """Take back what is left of balances whose year is over; gives how many."""
+    today = day_of(now)
+    last = expired_before(today, programme.waves.accept_days, programme.money_on(today).balance_ends)
+    ended = datetime.combine(last + timedelta(days=1), time(0), WIB).astimezone(now.tzinfo)
+    rows = await DrawTables(db).expiring(db, ended, PORTION)
+    if not rows:
+        return 0
+    async with in_transaction() as connection:
+        people = [person for _, _, person in rows]
+        await money.hold_credits(connection, people)
+        await money.hold(connection, people)
+        year = (last + timedelta(days=programme.waves.accept_days)).year
+        for wave_id in sorted({wave for _, wave, _ in rows}):
+            places = [(place, person) for place, wave, person in rows if wave == wave_id]
+            await dues.return_balance(connection, wave_id, places, now, ended=year)
+    return len(rows)
 
 
 def _due(place: Place) -> datetime:

@@ -11,7 +11,7 @@ from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
 from domain.clock import day_of
-from domain.money import actions as money
+from domain.money import dues
 from domain.notices.actions import announce
 from domain.programme import GENERAL, Programme
 from domain.waves.actions import strata_of
@@ -63,7 +63,7 @@ async def offer_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, no
         tickets = [offer.ticket for offer in line.offers]
         places = await Place.filter(ticket__in=tickets).order_by("id").values_list("id", "person_id")
         found = [(int(place), int(person)) for place, person in places]
-        await money.grant(connection, wave.id, wave.quota, found, now)
+        await dues.grant(connection, wave.id, found, programme, now)
         await announce(connection, "reserve_offered", wave.id, people, now, params=params)
         return len(line.offers)
 

@@ -5,6 +5,7 @@ from domain.registration.actions import set_email
 from domain.verification.actions.codes import check_code
 from domain.verification.actions.layers import ask_for_verification
 from handlers.conversation import (
+    AccountOutcome,
     Act,
     Choice,
     Done,
@@ -20,7 +21,7 @@ from handlers.conversation import (
     pressed,
     without,
 )
-from handlers.conversations import purchases, standing, surveys, trainings
+from handlers.conversations import account, purchases, standing, surveys, trainings
 from handlers.conversations.codes import send_code
 from handlers.conversations.surveys import survey_button
 from handlers.conversations.waves import join_wave, status_lines
@@ -31,6 +32,8 @@ def _ask_menu(turn: Turn) -> Say:
     choices = [Choice("!trainings", "home.trainings_button")]
     if turn.draft.get("wallet", {}).get("count"):
         choices += [Choice("!mine", "home.mine_button"), Choice("!balance", "home.balance_button")]
+    if turn.draft.get("wallet", {}).get("may_buy") and "has_account" not in turn.draft:
+        choices.append(Choice("!account", "home.account_button"))
     choices += survey_button(turn)
     choices.append(Choice("!status", "home.status_button"))
     if turn.open_wave and turn.draft.get("wave") != turn.open_wave:
@@ -121,6 +124,8 @@ def _outcome(turn: Turn) -> Outcome:
     outcome = turn.inbound.outcome
     if isinstance(outcome, PhotoOutcome) and outcome.kind == PhotoKind.CERTIFICATE:
         return purchases.certificate_outcome(turn, outcome)
+    if isinstance(outcome, AccountOutcome):
+        return account.take_verdict(turn, outcome)
     return standing.tell(turn) if isinstance(outcome, VerificationOutcome) else Stay()
 
 
@@ -133,6 +138,7 @@ FLOW = Flow(
         *trainings.STEPS,
         *purchases.STEPS,
         *surveys.STEPS,
+        *account.STEPS,
     ),
     _status,
     _outcome,

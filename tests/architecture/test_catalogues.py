@@ -10,12 +10,12 @@ import pytest
 from domain.notices.rules import KINDS, SAMPLES, SMS_SEPTETS, sms_septets, words_key
 from domain.trainings.rules import LANGUAGES
 from handlers import i18n
-from models.enums import Channel, Education, Employment, Interest, Layer
+from models.enums import AccountVerdict, Channel, DueKind, Education, Employment, Institution, Interest, Layer
 from tests.domain.test_layers import every_reason
 
 ROOT = Path(__file__).parents[2]
 KEY = re.compile(
-    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|draw|telegram|notice|link|trainings|surveys|money)\.[a-z_]*[a-z]"
+    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|draw|telegram|notice|link|trainings|surveys|money|account)\.[a-z_]*[a-z]"
 )
 MADE = (
     {f"education.{v}" for v in Education}
@@ -24,13 +24,19 @@ MADE = (
     | {f"layer.name_{v}" for v in Layer}
     | {f"trainings.stars_{number}" for number in range(1, 6)}
     | {f"trainings.language_{language}" for language in LANGUAGES}
+    | {f"account.{name}" for name in Institution}
+)
+LINES = (
+    {f"account.{name}" for name in AccountVerdict if name != AccountVerdict.GOOD}
+    | {f"money.{kind}" for kind in (DueKind.INCENTIVE, DueKind.SURVEY)}
+    | {f"money.missing_{name}" for name in ("finish", "certificate", "review", "account")}
 )
 NOTICES = {f"notice.name_{kind}" for kind in KINDS} | {
     words_key(kind, channel)
     for kind, rules in KINDS.items()
     for channel in (Channel.TELEGRAM, *([Channel.SMS] if rules.sms else []))
 }
-SCREENS = {"registration.summary", "home.menu", "surveys.question"} | {
+SCREENS = {"account.shown", "registration.summary", "home.menu", "surveys.question"} | {
     f"trainings.{name}"
     for name in ("list", "sort", "filter", "value", "card", "saved", "confirm", "mine", "purchase", "cancel")
 }
@@ -38,7 +44,7 @@ SCREENS = {"registration.summary", "home.menu", "surveys.question"} | {
 
 def keys_in_code() -> set[str]:
     """Every string in the code that looks like a message key."""
-    found = MADE | NOTICES | set(every_reason())
+    found = MADE | LINES | NOTICES | set(every_reason())
     for folder in ("bot", "handlers", "domain"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):

@@ -15,19 +15,21 @@ from domain.money import rules
 from domain.money.actions import (
     allot,
     balance,
-    grant,
     post,
     problems,
-    return_balance,
     statement,
     totals,
     training_balance,
 )
-from domain.programme import Budget, load
+from domain.money.dues import grant, return_balance
+from domain.programme import Budget
 from models.enums import AccountKind
 from models.money import LedgerAccount, Posting
 from models.movement import Account, Movement
 from tests.handlers.talk import NOON
+from tests.trainings import KEPT_HERE
+
+ALL_OF_A_PLACE = 3_550_000  # Rp1,000,000 for trainings, 4 x Rp600,000, 3 x Rp50,000
 
 SIX = [Account(AccountKind.TREASURY), *(Account(AccountKind.TRAINING_BALANCE, number) for number in range(1, 6))]
 MOVES = st.lists(
@@ -81,17 +83,17 @@ async def _empty(db: BaseDBAsyncClient) -> None:
 
 
 async def test_a_wave_is_funded_its_people_get_balances_and_what_lapses_comes_back(db: BaseDBAsyncClient) -> None:
-    programme = load()
+    programme = KEPT_HERE
     for _ in range(2):  # a crash between any two lines means doing it again
         async with in_transaction() as connection:
             await allot(connection, 1, 3, programme, NOON)
-            await grant(connection, 1, 3, [(11, 101), (12, 102)], NOON)
+            await grant(connection, 1, [(11, 101), (12, 102)], programme, NOON)
             await post(connection, [rules.bought(7, 101, 5, 400_000)], NOON)
             await return_balance(connection, 1, [(11, 101), (12, 102)], NOON)
     assert await training_balance(101) == 0
     assert await balance(rules.vouchers_of(5)) == 400_000
-    assert await balance(rules.wave_fund(1)) == 2_600_000
-    assert await balance(rules.BUDGET) == programme.budget[0].amount - 3_000_000
+    assert await balance(rules.wave_fund(1)) == 3 * ALL_OF_A_PLACE - 400_000
+    assert await balance(rules.BUDGET) == programme.budget[0].amount - 3 * ALL_OF_A_PLACE
     assert [(line.key, line.amount, line.balance) for line in await statement(101)] == [
         ("grant:11", 1_000_000, 1_000_000),
         ("purchase:7", -400_000, 600_000),
@@ -101,7 +103,7 @@ async def test_a_wave_is_funded_its_people_get_balances_and_what_lapses_comes_ba
 
 
 async def test_a_wave_that_the_budget_does_not_reach_is_not_funded(db: BaseDBAsyncClient) -> None:
-    poor = dataclasses.replace(load(), budget=(Budget(NOON.date(), 2_999_999),))
+    poor = dataclasses.replace(KEPT_HERE, budget=(Budget(NOON.date(), 3 * ALL_OF_A_PLACE - 1),))
     with pytest.raises(DomainError, match=r"staff\.budget_short"):
         async with in_transaction() as connection:
             await allot(connection, 1, 3, poor, NOON)
@@ -110,7 +112,7 @@ async def test_a_wave_that_the_budget_does_not_reach_is_not_funded(db: BaseDBAsy
 
 async def test_the_database_itself_refuses_an_overdraft_and_a_changed_posting(db: BaseDBAsyncClient) -> None:
     async with in_transaction() as connection:
-        await allot(connection, 1, 1, load(), NOON)
+        await allot(connection, 1, 1, KEPT_HERE, NOON)
     for attempt in (
         LedgerAccount.filter(kind=AccountKind.WAVE_FUND).update(balance=-1),
         Posting.all().update(amount=1),
@@ -123,17 +125,17 @@ async def test_the_database_itself_refuses_an_overdraft_and_a_changed_posting(db
 
 async def test_an_auditor_is_told_of_a_balance_that_was_changed(db: BaseDBAsyncClient) -> None:
     async with in_transaction() as connection:
-        await allot(connection, 1, 1, load(), NOON)
+        await allot(connection, 1, 1, KEPT_HERE, NOON)
     await LedgerAccount.filter(kind=AccountKind.WAVE_FUND).update(balance=5)
     found = await problems(db)
-    assert "all balances together are -999,995, not 0" in found
-    assert "wave_fund 1: the balance says 5, its postings add up to 1,000,000" in found
+    assert "all balances together are -3,549,995, not 0" in found
+    assert "wave_fund 1: the balance says 5, its postings add up to 3,550,000" in found
 
 
 async def test_many_who_spend_at_once_from_one_account_never_overdraw_it(db: BaseDBAsyncClient) -> None:
     async with in_transaction() as connection:
-        await allot(connection, 1, 1, load(), NOON)
-        await grant(connection, 1, 1, [(1, 1)], NOON)
+        await allot(connection, 1, 1, KEPT_HERE, NOON)
+        await grant(connection, 1, [(1, 1)], KEPT_HERE, NOON)
 
     async def spend(number: int) -> bool:
         try:

@@ -18,7 +18,8 @@ from bot.catalogue_import import import_catalogue
 from bot.waves import Waves
 from domain import regions
 from domain.errors import DomainError
-from domain.money.actions import allot, grant, problems, training_balance
+from domain.money.actions import allot, problems, training_balance
+from domain.money.dues import grant
 from domain.trainings import listings, purchases
 from domain.trainings.catalogue import Catalogue
 from domain.waves.actions import Plan, open_now, plan_wave
@@ -29,7 +30,7 @@ from models.notice import Notice
 from models.training import Purchase, Training
 from models.wave import Place, Wave
 from tests.handlers.talk import NOON, Clock
-from tests.trainings import COFFEE, PROGRAMME, line, place_for, store
+from tests.trainings import COFFEE, KEPT_HERE, PROGRAMME, line, place_for, store
 from tests.waves import Applicant, join
 
 LATE = NOON + timedelta(days=60)
@@ -124,13 +125,13 @@ async def test_buyers_of_what_a_file_withdraws_are_told(db: BaseDBAsyncClient) -
 
 
 async def test_a_wave_gives_what_it_was_funded_with_whatever_the_rules_say_later(db: BaseDBAsyncClient) -> None:
-    rule = dataclasses.replace(PROGRAMME.money[0], since=LATE.date(), training_balance=3_500_000)
-    dearer = dataclasses.replace(PROGRAMME, money=(*PROGRAMME.money, rule))
+    rule = dataclasses.replace(KEPT_HERE.money[0], since=LATE.date(), training_balance=3_500_000)
+    dearer = dataclasses.replace(KEPT_HERE, money=(*KEPT_HERE.money, rule))
     async with in_transaction() as connection:
         await allot(connection, 1, 2, dearer, NOON)
-        await grant(connection, 1, 2, [(1, 101)], NOON)
+        await grant(connection, 1, [(1, 101)], dearer, NOON)
         await allot(connection, 1, 2, dearer, LATE)  # announced again after a crash
-        await grant(connection, 1, 2, [(2, 102)], LATE)
+        await grant(connection, 1, [(2, 102)], dearer, LATE)
     assert [await training_balance(number) for number in (101, 102)] == [1_000_000, 1_000_000]
     assert await problems(db) == []
 

@@ -2,8 +2,8 @@
 
 from handlers.conversations.purchases import buying, certificates, mine, reviewing
 from handlers.conversations.purchases.certificates import certificate_outcome
-from handlers.conversations.purchases.mine import balance, codes, come_in
+from handlers.conversations.purchases.mine import codes, come_in
 
-__all__ = ["STEPS", "balance", "certificate_outcome", "codes", "come_in"]
+__all__ = ["STEPS", "certificate_outcome", "codes", "come_in"]
 
 STEPS = (*mine.STEPS, *buying.STEPS, *certificates.STEPS, *reviewing.STEPS)

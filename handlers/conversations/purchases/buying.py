@@ -1,5 +1,7 @@
 """Buying a training and taking it back, each agreed to first."""
 
+from tortoise.transactions import in_transaction
+
 from domain.errors import DomainError
 from domain.trainings import purchases
 from handlers.conversation import (
@@ -15,6 +17,7 @@ from handlers.conversation import (
     to,
     without,
 )
+from handlers.conversations import account
 from handlers.conversations.purchases.mine import as_kept, purchase_of
 from handlers.conversations.trainings.looking import browse_of, shown, wallet_in, with_wallet
 
@@ -51,7 +54,13 @@ def take_confirm(turn: Turn) -> Outcome:
         return Go("trainings.card", turn.draft, (Say("trainings.price_changed", {"price_number": listing.price}),))
 
     async def action() -> Done:
-        bought = await purchases.buy(person_id, training_id, price, turn.now)
+        try:
+            async with in_transaction():  # a savepoint: what is refused leaves nothing
+                bought = await purchases.buy(person_id, training_id, price, turn.now)
+        except DomainError as error:
+            if error.code != "money.no_account":
+                raise
+            return await account.come_in(turn, (Say(error.code),)).action()
         draft = await with_wallet(turn, turn.draft)
         params = {"title": bought.training.title, "balance_number": draft["wallet"]["balance"]}
         said = Say("trainings.bought" if bought.new else "trainings.bought_before", params)

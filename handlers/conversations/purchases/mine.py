@@ -6,7 +6,6 @@ from domain.errors import DomainError
 from domain.trainings import purchases, reviews
 from domain.trainings.purchases import Bought
 from domain.trainings.rules import may_edit, shown_code
-from domain.waves.rules import last_day
 from handlers.conversation import (
     Act,
     Choice,
@@ -25,7 +24,7 @@ from handlers.conversation import (
 from handlers.conversations import trainings
 from handlers.conversations.surveys import survey_button
 from handlers.conversations.trainings.looking import with_wallet
-from models.enums import PlaceStatus, PurchaseStatus
+from models.enums import PurchaseStatus
 from models.training import Review
 
 LISTED = 8
@@ -142,32 +141,6 @@ def codes(turn: Turn) -> Act:
         say = Say("trainings.codes", {"code_lines": lines}) if lines else Say("trainings.codes_none")
         choices = (Choice("!trainings", "trainings.look_button"), Choice("!resume", "help.resume"))
         return Stay((Say(say.key, say.params, choices),))
-
-    return Act(action)
-
-
-def balance(turn: Turn) -> Act:
-    """SALDO: what may be spent, until when, what it was spent on, and what is put down for surveys."""
-
-    async def action() -> Done:
-        if turn.person_id is None:
-            raise DomainError("trainings.register_first")
-        wallet = await purchases.wallet_of(turn.person_id)
-        choices = (Choice("!trainings", "trainings.look_button"), Choice("!resume", "help.resume"))
-        if wallet.place is None or wallet.place.due_at is None:
-            return Stay((Say("money.none", choices=choices),))
-        lines: list[list[Any]] = [["money.balance", {"balance_number": wallet.balance}]]
-        if wallet.place.status == PlaceStatus.LAPSED:
-            lines.append(["money.lapsed", {}])
-        elif wallet.place.status != PlaceStatus.ACCEPTED:
-            lines.append(["money.deadline", {"deadline_date": last_day(wallet.place.due_at)}])
-        bought = await purchases.bought_by(turn.person_id)
-        lines += [
-            ["money.spent", {"title": each.training.title, "price_number": each.purchase.price}] for each in bought
-        ]
-        if wallet.incentives:
-            lines.append(["money.incentives", {"amount_number": wallet.incentives}])
-        return Stay((Say("money.statement", {"money_lines": lines}, choices),))
 
     return Act(action)
 

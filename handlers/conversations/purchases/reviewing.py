@@ -5,6 +5,7 @@ import msgspec
 from domain.errors import DomainError
 from domain.surveys.actions import open_due
 from domain.trainings import reviews
+from domain.trainings.incentives import missing, qualify
 from domain.trainings.rules import MAX_REVIEW, MIN_REVIEW, read_review
 from handlers.conversation import (
     Act,
@@ -21,6 +22,7 @@ from handlers.conversation import (
     without,
 )
 from handlers.conversations.purchases.mine import open_mine, purchase_of
+from models.training import Purchase
 
 STARS = 5
 
@@ -61,6 +63,10 @@ def take_words(turn: Turn) -> Outcome:
         if opened:
             amount = turn.programme.money_on(turn.today).survey_incentive
             replies = (*replies, Say("surveys.opened", {"amount_number": amount}))
+        if earned := await qualify(Purchase._meta.db, turn.person_id, turn.programme, turn.now):
+            replies = (*replies, Say("money.earned", {"count": earned}))
+        elif await missing(turn.person_id) == ["account"]:
+            replies = (*replies, Say("money.link_for_incentive"))
         inside = without(turn.draft, "stars")
         if opened:
             inside["survey_open"] = True

@@ -71,7 +71,8 @@ def in_draft(wallet: Wallet) -> dict[str, Any]:
     """A wallet as the draft keeps it."""
     place = wallet.place
     may_buy = place is not None and place.status != PlaceStatus.LAPSED and place.due_at is not None
-    return {"balance": wallet.balance, "may_buy": may_buy, "count": wallet.purchases}
+    balance = wallet.balance + wallet.uncredited  # what is on its way counts for looking; buying looks again
+    return {"balance": balance, "may_buy": may_buy, "count": wallet.purchases}
 
 
 async def with_wallet(turn: Turn, draft: Draft) -> Draft:

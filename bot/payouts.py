@@ -1,0 +1,229 @@
+"""Paying: batches that were approved are handed to the gateway, asked about, settled; accounts are asked about.
+
+Everything is rows: whatever process dies, another goes on when its lease has run out.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from aiohttp import web
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
+
+from bot.channel import Receive
+from bot.gateways.payouts import sandbox, xendit
+from bot.tasks import Work, again_and_again
+from bot.web import UNREADABLE, guarded, limited_body
+from domain.money import accounts, batches, settling
+from domain.ports import GatewayUnavailableError, PaymentAnswer, PayoutGateway
+from handlers.conversation import AccountOutcome, Inbound
+from models.enums import AccountVerdict, BatchStatus, Channel, PaymentOutcome
+from models.payout import AccountInquiry, PayoutBatch
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 3.0
+BATCH_LEASE = timedelta(minutes=1)
+KEEP_SECONDS = 15.0
+SLICES = 3  # handed over side by side, so that the slowest payment of one holds nobody up
+ASKED = 200  # payments asked about at a time
+GATHER_SECONDS = 0.05
+MOST = 500  # answers a transaction
+MAX_CALLBACK = 16_384
+
+
+class Ear:
+    """Hears a gateway's answers in groups: those that come together share a transaction. ``take`` returns when what it
+    brought is committed, so that a callback is acknowledged only then.
+    """
+
+    def __init__(self, gateway: str, clock: Callable[[], datetime], wake: Callable[[], None]) -> None:
+        self._gateway, self._clock, self._wake = gateway, clock, wake
+        self._waiting: list[tuple[PaymentAnswer, str, asyncio.Future[None]]] = []
+        self._arrived = asyncio.Event()
+
+    async def take(self, answers: Sequence[PaymentAnswer], by: str) -> None:
+        """Bring answers; raises what the database raises."""
+        loop = asyncio.get_running_loop()
+        futures = [loop.create_future() for _ in answers]
+        self._waiting += [(answer, by, future) for answer, future in zip(answers, futures, strict=True)]
+        self._arrived.set()
+        await asyncio.gather(*futures)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            self._arrived.clear()
+            while self._waiting:
+                group, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+                for by in sorted({by for _, by, _ in group}):
+                    await self._hear([each for each in group if each[1] == by], by)
+
+    async def _hear(self, group: list[tuple[PaymentAnswer, str, "asyncio.Future[None]"]], by: str) -> None:
+        error: Exception | None = None
+        try:
+            heard = await settling.hear(self._gateway, [answer for answer, _, _ in group], by, self._clock())
+            if heard.differences:
+                log.error("payouts: %d differences noted: gelombang payouts differences", heard.differences)
+            if heard.told:
+                self._wake()
+        except Exception as failed:  # noqa: BLE001 - whoever brought it gets it, and brings it again
+            log.warning("payouts: answers not taken: %s", type(failed).__name__)
+            error = failed
+        for _, _, future in group:
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+
+class Payouts:
+    """Works on batches of one gateway, one at a time; several processes share them by leases."""
+
+    def __init__(
+        self,
+        db: BaseDBAsyncClient,
+        gateway: PayoutGateway,
+        clock: Callable[[], datetime],
+        receive: Receive,
+        wake: Callable[[], None],
+    ) -> None:
+        self._db, self._gateway, self._clock, self._receive = db, gateway, clock, receive
+        self.ear = Ear(gateway.name, clock, wake)
+        self.inquiries = Work("account inquiries", lambda: accounts.claim_inquiry(clock()), self._inquire)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.ear.run())
+            group.create_task(self.inquiries.run())
+            group.create_task(again_and_again("payouts", self.sweep, lambda: SWEEP_SECONDS))
+
+    # --- accounts
+
+    async def _inquire(self, inquiry: AccountInquiry) -> None:
+        try:
+            verdict = accounts.verdict_of(await self._gateway.inquire(await accounts.question_of(inquiry)))
+        except GatewayUnavailableError as error:
+            log.warning("account inquiry: %s", error)
+            if inquiry.attempts < accounts.TRIES:
+                return  # its lease ends, and it is asked again
+            verdict = AccountVerdict.BUSY
+        async with in_transaction():
+            await accounts.keep_verdict(inquiry, verdict)
+        await self._receive(
+            Inbound(
+                channel=Channel.INTERNAL,
+                address=str(inquiry.conversation_id),
+                external_id=f"account:{inquiry.id}",
+                outcome=AccountOutcome(inquiry.id, verdict),
+            )
+        )
+
+    # --- batches
+
+    async def sweep(self) -> None:
+        """Work on whatever batch has something to do."""
+        while batch := await batches.to_work_on(self._gateway.name, self._clock(), BATCH_LEASE):
+            try:
+                if not await self._work_on(batch):
+                    return
+            finally:
+                await batches.give_back(batch.id)
+
+    async def _work_on(self, batch: PayoutBatch) -> bool:
+        """Hand over what there is, ask about what is unknown; False where only waiting is left."""
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(self._keep(batch))
+            try:
+                sent = await self._send_all(batch) if batch.status == BatchStatus.SUBMITTING else 0
+                asked = await self._ask(batch)
+            finally:
+                keeping.cancel()
+        return bool(sent + asked)
+
+    async def _keep(self, batch: PayoutBatch) -> None:
+        while True:
+            await batches.keep_lease(batch.id, self._clock() + BATCH_LEASE)
+            await asyncio.sleep(KEEP_SECONDS)
+
+    async def _send_all(self, batch: PayoutBatch) -> int:
+        async with asyncio.TaskGroup() as group:
+            lanes = [group.create_task(self._lane(batch)) for _ in range(SLICES)]
+        sent = sum(lane.result() for lane in lanes)
+        if sent:
+            await self._gateway.finish(batch.name)
+        return sent
+
+    async def _lane(self, batch: PayoutBatch) -> int:
+        sent = 0
+        while taken := await settling.take(batch, self._gateway.portion, self._clock()):
+            if taken.orders:
+                await self._hear(await self._gateway.send(batch.name, taken.orders), "answer")
+            sent += len(taken.ids) or 1
+        return sent
+
+    async def _hear(self, answers: Sequence[PaymentAnswer], by: str) -> None:
+        if answers:
+            await self.ear.take(answers, by)
+
+    async def _ask(self, batch: PayoutBatch) -> int:
+        """Find out what became of payments that were not answered; what never came is handed over again."""
+        asked = 0
+        silent = None if self._gateway.asks_after is None else timedelta(seconds=self._gateway.asks_after)
+        while references := await settling.to_ask_about(self._db, batch, silent, ASKED, self._clock()):
+            answers = await asyncio.gather(*(self._gateway.find(each) for each in references), return_exceptions=True)
+            found = [each for each in answers if isinstance(each, PaymentAnswer)]
+            if len(found) < len(answers):
+                log.warning("payouts: %d payments could not be asked about", len(answers) - len(found))
+            await self._hear([each for each in found if each.outcome != PaymentOutcome.ABSENT], "inquiry")
+            absent = [each.reference for each in found if each.outcome == PaymentOutcome.ABSENT]
+            if absent:
+                orders = await settling.again(absent, self._clock())
+                await self._hear(await self._gateway.send(batch.name, orders), "answer")
+            asked += len(found)
+            if len(found) < len(answers):
+                break  # the gateway is down: leases bring them back in a minute
+        return asked
+
+
+class PayoutDesk:
+    """What gateways call when something became of a payment."""
+
+    def __init__(self, gateway: str, ear: Ear, xendit_token: str) -> None:
+        self._gateway, self._ear, self._xendit_token = gateway, ear, xendit_token
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the route of the gateway that is set."""
+        if self._gateway == "sandbox":
+            app.router.add_post("/webhooks/sandbox-bank", guarded(self._sandbox))
+        if self._gateway == "xendit":
+            app.router.add_post("/webhooks/xendit", guarded(self._xendit))
+
+    async def _sandbox(self, request: web.Request) -> web.Response:
+        headers = request.headers
+        return await self._take(
+            request,
+            lambda body: sandbox.read_callback(headers.get("X-Timestamp", ""), headers.get("X-Signature", ""), body),
+        )
+
+    async def _xendit(self, request: web.Request) -> web.Response:
+        token = request.headers.get("x-callback-token", "")
+        return await self._take(request, lambda body: xendit.read_callback(token, self._xendit_token, body))
+
+    async def _take(self, request: web.Request, read: Callable[[bytes], PaymentAnswer | None]) -> web.Response:
+        try:
+            body = await limited_body(request, MAX_CALLBACK)
+        except UNREADABLE:
+            return web.Response(status=400)
+        answer = read(body) if len(body) <= MAX_CALLBACK else None
+        if answer is None:
+            return web.Response(status=401)
+        await self._ear.take([answer], "callback")
+        return web.Response(status=200)

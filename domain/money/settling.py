@@ -1,0 +1,375 @@
+"""Handing payments over, and what gateways say of them: each answer in the ledger at once, each difference kept.
+
+Verbs load, ask the rules and save. ``hear`` is the one place where a payment becomes paid or failed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from domain.errors import DomainError
+from domain.money import accounts, rules
+from domain.money.actions import post
+from domain.money.batches import move
+from domain.money.paying import ACCOUNT_REASONS, FINAL, Settled, may_be_sent_again, settle
+from domain.notices.actions import announce
+from domain.ports import PaymentAnswer, PaymentOrder
+from models.database import writing
+from models.enums import (
+    AccountKind,
+    BatchStatus,
+    DifferenceKind,
+    DueKind,
+    DueStatus,
+    Payee,
+    PaymentOutcome,
+    PaymentStatus,
+)
+from models.ledger import LedgerTables
+from models.movement import Account, Movement
+from models.payout import Difference, Due, PayeeAccount, Payment, PayoutBatch
+from models.payouts import PaymentRow, PayoutTables
+
+LEASE = timedelta(minutes=2)  # that a payment may take to be answered; then its gateway is asked
+ASK_FIRST, ASK_AGAIN = timedelta(seconds=5), timedelta(minutes=1)
+MOVED = frozenset({PaymentOutcome.PAID, PaymentOutcome.BOUNCED, PaymentOutcome.FAILED})
+COLLECTABLE = frozenset({DueKind.BALANCE, DueKind.COLLECTION})
+
+
+@dataclass
+class Taken:
+    """Payments to hand over."""
+
+    orders: list[PaymentOrder] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+
+
+async def take(batch: PayoutBatch, limit: int, now: datetime) -> Taken | None:
+    """The next payments of a batch, posted as in flight and leased to the caller; None where none is left.
+
+    What is not due any more, or goes to an account that was taken out since the check, is not handed over.
+    """
+    async with writing() as db:
+        tables = PayoutTables(db)
+        # Paused or stopped meanwhile: nothing more goes out.
+        if not await PayoutBatch.filter(id=batch.id, status=BatchStatus.SUBMITTING).update(gateway=batch.gateway):
+            return None
+        ids = await tables.take(db, batch.id, [PaymentStatus.PREPARED], PaymentStatus.SUBMITTING, now + LEASE, limit)
+        if not ids:
+            return None
+        rows = await tables.payments(db, "id", ids, lock=True)
+        await LedgerTables(db).hold(db, sorted({each.source for row in rows if (each := _sent(row)) is not None}))
+        good, bad = await _still_good(rows)
+        await post(db, [each for row in good if (each := _sent(row)) is not None], now)
+        await tables.change(db, ["sent_at"], [(row.id, now) for row in good])
+        for status, reason, some in bad:
+            columns = ["status", "reason", "live", "settled_at", "lease_until"]
+            await tables.change(db, columns, [(row.id, status, reason, None, now, None) for row in some])
+        return Taken(await _orders(good), [row.id for row in good])
+
+
+def _sent(row: PaymentRow) -> Movement | None:
+    return rules.sent(row.id, DueKind(row.kind), row.payee_id, row.batch_id, row.amount)
+
+
+async def _still_good(rows: Sequence[PaymentRow]) -> tuple[list[PaymentRow], list[tuple[str, str, list[PaymentRow]]]]:
+    still_due = {row.id for row in await Due.filter(id__in=[row.due_id for row in rows], status=DueStatus.OPEN)}
+    linked = {row.id for row in await PayeeAccount.filter(id__in=[row.account_id for row in rows], live=True)}
+    disputed = [row.reference for row in await Difference.filter(explained_at__isnull=True).only("reference")]
+    still_due -= (
+        {row.due_id for row in await Payment.filter(reference__in=disputed).only("due_id")} if disputed else set()
+    )
+    good, dropped, unlinked = list[PaymentRow](), list[PaymentRow](), list[PaymentRow]()
+    for row in rows:
+        kept = good if row.account_id in linked else unlinked
+        (kept if row.due_id in still_due else dropped).append(row)
+    bad = [
+        (PaymentStatus.DROPPED.value, "not_due", dropped),
+        (PaymentStatus.FAILED.value, "account_unlinked", unlinked),
+    ]
+    return good, bad
+
+
+async def _orders(rows: Sequence[PaymentRow]) -> list[PaymentOrder]:
+    found = {row.id: row for row in await PayeeAccount.filter(id__in=[row.account_id for row in rows])}
+    return [
+        PaymentOrder(
+            reference=row.reference,
+            institution=found[row.account_id].institution,
+            number=found[row.account_id].number,
+            holder=found[row.account_id].holder,
+            amount=row.amount,
+            restricted=row.kind in COLLECTABLE,
+            collect=row.kind == DueKind.COLLECTION,
+        )
+        for row in rows
+    ]
+
+
+async def to_ask_about(
+    db: BaseDBAsyncClient, batch: PayoutBatch, silent: timedelta | None, limit: int, now: datetime
+) -> list[str]:
+    """References of payments whose gateway has to be asked what became of them, leased to the caller."""
+    tables = PayoutTables(db)
+    silent_since = now - silent if silent is not None else now - timedelta(days=36_500)
+    ids = await tables.due_for_inquiry(db, batch.id, silent_since, now, now + ASK_AGAIN, limit)
+    return [row.reference for row in await tables.payments(db, "id", ids)]
+
+
+async def again(references: Sequence[str], now: datetime) -> list[PaymentOrder]:
+    """Payments that their gateway has never heard of, to be handed over once more under the same references."""
+    async with writing() as db:
+        tables = PayoutTables(db)
+        rows = [
+            row
+            for row in await tables.payments(db, "reference", references, lock=True)
+            if may_be_sent_again(PaymentStatus(row.status), PaymentOutcome.ABSENT)
+        ]
+        changed = [(row.id, PaymentStatus.SUBMITTING.value, now + LEASE) for row in rows]
+        await tables.change(db, ["status", "lease_until"], changed)
+    return await _orders(rows)
+
+
+# --- answers
+
+
+@dataclass
+class Heard:
+    """What answers came to, by status; ``strangers`` are of payments that are not ours, ``told`` who is told."""
+
+    settled: dict[PaymentStatus, int] = field(default_factory=lambda: defaultdict(int))
+    differences: int = 0
+    told: int = 0
+
+
+async def hear(gateway: str, answers: Sequence[PaymentAnswer], by: str, now: datetime) -> Heard:
+    """Take what a gateway says of payments, in a transaction of its own; hearing it again changes nothing.
+    Only ``gateway``'s own payments are its to speak of.
+
+    ``by``: callback, inquiry, answer or statement. Whoever is paid, or has to do something, is told.
+    """
+    heard = Heard()
+    async with writing() as db:
+        tables = PayoutTables(db)
+        rows = {
+            row.reference: row
+            for row in await tables.payments(db, "reference", sorted({each.reference for each in answers}), lock=True)
+        }
+        changes: dict[int, _Change] = {}
+        differences: list[tuple[DifferenceKind, PaymentRow | None, PaymentAnswer]] = []
+        shown: list[tuple[int, str]] = []
+        for answer in answers:
+            row = rows.get(answer.reference)
+            if row is None or row.gateway != gateway:
+                if answer.outcome in MOVED:
+                    differences.append((DifferenceKind.STRANGER, None, answer))
+                continue
+            made = settle(PaymentStatus(row.status), row.amount, answer.outcome, answer.amount)
+            if by == "statement" and answer.outcome in (PaymentOutcome.PAID, PaymentOutcome.BOUNCED):
+                made = _on_statement(row, answer, made, shown)
+            if made.difference is not None:
+                differences.append((made.difference, row, answer))
+            if made.status is not None:
+                row.status = made.status
+                changes[row.id] = changes.get(row.id, _Change(row)).to(made.status, answer, by, now)
+        made_changes = await _post(db, list(changes.values()), differences, now)
+        await _save(db, tables, made_changes, now)
+        await tables.change(db, ["statement_line"], shown)
+        heard.differences = await _note(differences, now)
+        heard.told = await _tell(db, made_changes, now)
+        for change in made_changes:
+            heard.settled[change.status] += 1
+    return heard
+
+
+def _on_statement(row: PaymentRow, answer: PaymentAnswer, made: Settled, shown: list[tuple[int, str]]) -> Settled:
+    """A line of a statement is noted with its payment; a second line of the same payment is a difference."""
+    if made.difference is not None or answer.outcome == PaymentOutcome.BOUNCED:
+        return made
+    if row.statement_line and row.statement_line != answer.line:
+        return Settled(difference=DifferenceKind.TWICE)
+    if not row.statement_line:
+        row.statement_line = answer.line
+        shown.append((row.id, answer.line))
+    return made
+
+
+class _Change:
+    """What becomes of a payment in one go: its steps, as one update."""
+
+    def __init__(self, row: PaymentRow) -> None:
+        self.row = row
+        self.steps: list[PaymentStatus] = []
+        self.gateway_id, self.reason, self.by = row.gateway_id, "", ""
+        self.settled_at: datetime | None = None
+
+    @property
+    def status(self) -> PaymentStatus:
+        return self.steps[-1]
+
+    def to(self, status: PaymentStatus, answer: PaymentAnswer, by: str, now: datetime) -> "_Change":
+        self.steps.append(status)
+        self.gateway_id = answer.gateway_id[:64] or self.gateway_id
+        self.reason = answer.reason[:48]
+        if status in FINAL:
+            self.by, self.settled_at = by, now
+        return self
+
+
+async def _post(
+    db: BaseDBAsyncClient,
+    changes: Sequence[_Change],
+    differences: list[tuple[DifferenceKind, PaymentRow | None, PaymentAnswer]],
+    now: datetime,
+) -> list[_Change]:
+    """Post what changed; gives the changes that could be made."""
+    movements = []
+    for change in changes:
+        row = change.row
+        for step in change.steps:
+            made = {
+                PaymentStatus.PAID: rules.paid,
+                PaymentStatus.FAILED: rules.unpaid,
+                PaymentStatus.BOUNCED: rules.bounced,
+            }.get(step)
+            movement = made and made(row.id, DueKind(row.kind), row.payee_id, row.batch_id, row.amount)
+            if movement:
+                movements.append(movement)
+    spent = await _spent(db, [each for each in movements if each.source.kind == AccountKind.TRAINING_BALANCE])
+    for change in changes:
+        if (
+            PaymentStatus.BOUNCED in change.steps
+            and change.row.payee_id in spent
+            and change.row.kind == DueKind.BALANCE
+        ):
+            # It came back when some of it was spent: staff have to see to it, nothing is adjusted.
+            answer = PaymentAnswer(change.row.reference, PaymentOutcome.BOUNCED, change.row.amount)
+            differences.append((DifferenceKind.SPENT, change.row, answer))
+            change.steps.remove(PaymentStatus.BOUNCED)
+    kept = [
+        each
+        for each in movements
+        if not (each.source.kind == AccountKind.TRAINING_BALANCE and each.source.subject_id in spent)
+    ]
+    await post(db, kept, now)
+    return [change for change in changes if change.steps]
+
+
+async def _spent(db: BaseDBAsyncClient, movements: Sequence[Movement]) -> set[int]:
+    """People who have less of their balance than would have to go back."""
+    if not movements:
+        return set()
+    held: dict[Account, int] = await LedgerTables(db).hold(db, [each.source for each in movements])
+    return {each.source.subject_id for each in movements if held[each.source] < each.amount}
+
+
+async def _save(db: BaseDBAsyncClient, tables: PayoutTables, changes: Sequence[_Change], now: datetime) -> None:
+    final = [change for change in changes if change.status in FINAL]
+    columns = ["status", "gateway_id", "reason", "live", "settled_at", "settled_by", "lease_until"]
+    rows: list[Any] = []
+    for change in final:
+        live = True if change.status == PaymentStatus.PAID else None
+        rows.append(
+            (
+                change.row.id, change.status.value, change.gateway_id, change.reason, live,
+                change.settled_at, change.by, None,
+            )
+        )  # fmt: skip
+    await tables.change(db, columns, rows)
+    going = [change for change in changes if change.status not in FINAL]
+    await tables.change(
+        db,
+        ["status", "gateway_id", "reason", "lease_until"],
+        [
+            (
+                change.row.id, change.status.value, change.gateway_id, change.reason,
+                now + ASK_FIRST if change.status == PaymentStatus.UNKNOWN else None,
+            )
+            for change in going
+        ],
+    )  # fmt: skip
+    paid = [change.row.due_id for change in final if change.status == PaymentStatus.PAID]
+    await tables.settle_dues(db, paid, DueStatus.PAID, now)
+    back = [change.row.due_id for change in final if change.status == PaymentStatus.BOUNCED]
+    await tables.settle_dues(db, back, DueStatus.OPEN, None)
+    for reason in sorted({change.reason for change in final if change.reason in ACCOUNT_REASONS}):
+        ids = [c.row.account_id for c in final if c.reason == reason and c.status != PaymentStatus.PAID]
+        await accounts.refuse(ids, reason, now)
+
+
+async def _note(
+    differences: Iterable[tuple[DifferenceKind, PaymentRow | None, PaymentAnswer]],
+    now: datetime,
+) -> int:
+    new = 0
+    for kind, row, answer in differences:
+        key = f"{kind.value}:{answer.reference[:60]}:{answer.line[:30] or answer.amount}"
+        _, made = await Difference.get_or_create(
+            key=key,
+            defaults={
+                "what": kind.value,
+                "batch_id": row.batch_id if row else None,
+                "reference": answer.reference[:80],
+                "ours": row.amount if row else None,
+                "theirs": answer.amount or None,
+                "found_at": now,
+            },
+        )
+        new += made
+    return new
+
+
+async def _tell(db: BaseDBAsyncClient, changes: Sequence[_Change], now: datetime) -> int:
+    """People, once for each payment, grouped by what they are told."""
+    told = 0
+    groups: dict[tuple[str, int], list[PaymentRow]] = defaultdict(list)
+    for change in changes:
+        row = change.row
+        if row.payee != Payee.PERSON or row.kind == DueKind.COLLECTION:
+            continue
+        if change.status == PaymentStatus.PAID:
+            groups["balance_credited" if row.kind == DueKind.BALANCE else "payment_sent", row.amount].append(row)
+        elif change.status == PaymentStatus.BOUNCED or change.reason in ACCOUNT_REASONS:
+            groups["payment_failed", row.amount].append(row)
+    for (kind, amount), rows in sorted(groups.items()):
+        payments, people = [row.id for row in rows], [row.payee_id for row in rows]
+        told += await announce(db, kind, payments, people, now, params={"amount_number": amount})
+    return told
+
+
+# --- reconciling
+
+
+async def all_final(batch_id: int) -> bool:
+    """Whether nothing of a batch is open any more."""
+    return not await Payment.filter(batch_id=batch_id).exclude(status__in=list(FINAL)).exists()
+
+
+async def reconcile(db: BaseDBAsyncClient, batch: PayoutBatch, by: str, now: datetime) -> int:
+    """Compare a batch with the bank's statement, which was heard by now; gives how many differences are open.
+
+    A paid payment that no statement line shows is a difference. Refused with staff.batch_open while payments are open.
+    """
+    if not await all_final(batch.id):
+        raise DomainError("staff.batch_open", batch=batch.id)
+    async with writing() as connection:
+        tables = PayoutTables(connection)
+        for reference, amount in await tables.unshown(connection, batch.id, 1_000):
+            await Difference.get_or_create(
+                key=f"{DifferenceKind.MISSING.value}:{reference}",
+                defaults={
+                    "what": DifferenceKind.MISSING.value,
+                    "batch_id": batch.id,
+                    "reference": reference,
+                    "ours": amount,
+                    "found_at": now,
+                },
+            )
+        found = await Difference.filter(batch_id=batch.id, explained_at__isnull=True).count()
+        if batch.status != BatchStatus.RECONCILED:
+            await move(batch, BatchStatus.RECONCILED, by, now, f"{found} differences")
+    return found

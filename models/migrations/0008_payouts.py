@@ -1,0 +1,143 @@
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+from models.fields import EncryptedText
+from tortoise import fields
+from tortoise.indexes import Index
+
+class Migration(migrations.Migration):
+    dependencies = [('models', '0007_checks')]
+
+    initial = False
+
+    operations = [
+        ops.CreateModel(
+            name='AccountInquiry',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('conversation_id', fields.BigIntField()),
+                ('person_id', fields.BigIntField()),
+                ('institution', fields.CharField(max_length=16)),
+                ('number', EncryptedText(context='account_inquiry.number')),
+                ('status', fields.CharField(default='pending', max_length=16)),
+                ('verdict', fields.CharField(default='', max_length=16)),
+                ('attempts', fields.SmallIntField(default=0)),
+                ('lease_until', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('asked_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'account_inquiry', 'app': 'models', 'indexes': [Index(fields=['status', 'lease_until']), Index(fields=['person_id', 'asked_at'])], 'pk_attr': 'id', 'table_description': 'An account to ask its institution about, outside any turn. ``verdict`` is what that came to (AccountVerdict).'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='BatchEvent',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('batch_id', fields.BigIntField()),
+                ('status', fields.CharField(max_length=16)),
+                ('by', fields.CharField(max_length=64)),
+                ('words', fields.CharField(default='', max_length=200)),
+                ('at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'batch_event', 'app': 'models', 'indexes': [Index(fields=['batch_id'])], 'pk_attr': 'id', 'table_description': 'A batch changed its status: when, by whom and why. Rows are only added.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='Difference',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('key', fields.CharField(unique=True, max_length=120)),
+                ('what', fields.CharField(max_length=24)),
+                ('batch_id', fields.BigIntField(null=True)),
+                ('reference', fields.CharField(max_length=80)),
+                ('ours', fields.BigIntField(null=True)),
+                ('theirs', fields.BigIntField(null=True)),
+                ('found_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('words', fields.CharField(default='', max_length=200)),
+                ('explained_by', fields.CharField(default='', max_length=64)),
+                ('explained_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'difference', 'app': 'models', 'indexes': [Index(fields=['batch_id']), Index(fields=['reference']), Index(fields=['explained_at'])], 'pk_attr': 'id', 'table_description': "Our books and a gateway's do not agree. It is never adjusted away: staff say what it was, in ``words``."},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='Due',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('key', fields.CharField(unique=True, max_length=96)),
+                ('kind', fields.CharField(max_length=16)),
+                ('payee', fields.CharField(max_length=8)),
+                ('payee_id', fields.BigIntField()),
+                ('wave_id', fields.BigIntField(default=0)),
+                ('amount', fields.BigIntField()),
+                ('status', fields.CharField(default='open', max_length=8)),
+                ('due_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('made_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('paid_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'due', 'app': 'models', 'indexes': [Index(fields=['payee', 'payee_id']), Index(fields=['kind', 'status', 'due_at'])], 'pk_attr': 'id', 'table_description': 'Something that somebody is to be paid, once for ever: ``key`` is its business event, such as "survey:1:42".'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='PayeeAccount',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('payee', fields.CharField(max_length=8)),
+                ('payee_id', fields.BigIntField()),
+                ('institution', fields.CharField(max_length=16)),
+                ('number', EncryptedText(context='payee_account.number')),
+                ('number_index', fields.BinaryField()),
+                ('holder', EncryptedText(context='payee_account.holder')),
+                ('live', fields.BooleanField(null=True)),
+                ('checked_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('linked_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('unlinked_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('refused', fields.CharField(default='', max_length=32)),
+            ],
+            options={'table': 'payee_account', 'app': 'models', 'unique_together': (('payee', 'payee_id', 'live'), ('number_index', 'live')), 'pk_attr': 'id', 'table_description': 'An account of a person or a provider. One of them is ``live`` (true, else None), and an account has one owner.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='Payment',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('due_id', fields.BigIntField()),
+                ('batch_id', fields.BigIntField()),
+                ('live', fields.BooleanField(null=True, default=True)),
+                ('reference', fields.CharField(unique=True, max_length=40)),
+                ('account_id', fields.BigIntField()),
+                ('amount', fields.BigIntField()),
+                ('status', fields.CharField(default='prepared', max_length=16)),
+                ('gateway_id', fields.CharField(default='', max_length=64)),
+                ('reason', fields.CharField(default='', max_length=48)),
+                ('tries', fields.SmallIntField(default=0)),
+                ('lease_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('sent_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('settled_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('settled_by', fields.CharField(default='', max_length=16)),
+                ('statement_line', fields.CharField(default='', max_length=80)),
+            ],
+            options={'table': 'payment', 'app': 'models', 'unique_together': (('due_id', 'live'),), 'indexes': [Index(fields=['batch_id', 'status', 'id']), Index(fields=['account_id'])], 'pk_attr': 'id', 'table_description': 'One attempt to pay a due. The database takes one ``live`` (true, else None) attempt of a due and no second.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='PayoutBatch',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('name', fields.CharField(unique=True, max_length=64)),
+                ('kinds', fields.CharField(max_length=64)),
+                ('wave_id', fields.BigIntField(default=0)),
+                ('until', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('gateway', fields.CharField(max_length=16)),
+                ('status', fields.CharField(default='prepared', max_length=16)),
+                ('prepared_by', fields.CharField(max_length=64)),
+                ('approved_by', fields.CharField(default='', max_length=64)),
+                ('count', fields.IntField(default=0)),
+                ('amount', fields.BigIntField(default=0)),
+                ('digest', fields.BinaryField(null=True)),
+                ('prepared_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('started_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('lease_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'payout_batch', 'app': 'models', 'pk_attr': 'id', 'table_description': 'Payments that are approved and sent together. ``name`` says of what, such as "balance wave 3", and is unique.'},
+            bases=['Model'],
+        ),
+    ]
