@@ -17,7 +17,7 @@ from domain.trainings.evidence import gather, propose
 from models.database import writing
 
 DRAWN = 30  # providers in the chart: the best and the worst
-_PAGES = Environment(loader=PackageLoader("bot", "provider_report"), autoescape=select_autoescape())
+_PAGES = Environment(loader=PackageLoader("bot", "report_pages"), autoescape=select_autoescape())
 
 
 async def report(
@@ -71,7 +71,7 @@ def page(
         "least": programme.evaluation.least_participants,
         "chart": chart(drawn) if drawn else "<p>No provider has enough participants yet.</p>",
     }
-    return _PAGES.get_template("report.html").render(**values)
+    return _PAGES.get_template("providers.html").render(**values)
 
 
 def chart(judged: Sequence[Judged]) -> str:

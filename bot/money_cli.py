@@ -1,6 +1,7 @@
 """Commands for the ledger."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from bot.settings import Settings
@@ -15,6 +16,9 @@ def add_commands(add: Add) -> None:
     what = ledger.add_subparsers(dest="what", required=True, metavar="WHAT")
     what.add_parser("accounts", help="what each kind of account holds")
     what.add_parser("check", help="prove that every rupiah is where the postings say; 1 where it is not")
+    told = what.add_parser("report", help="where the money went: a page with a chart, and tables")
+    told.add_argument("--out", type=Path, default=Path("var/money-report"), help="folder")
+    told.add_argument("--tables", choices=["csv", "xlsx"], default="csv")
     one = what.add_parser("statement", help="everything that ever moved on a person's accounts")
     one.add_argument("person", type=int, help="the person's number")
 
@@ -25,6 +29,13 @@ def _ledger(settings: Settings, options: argparse.Namespace) -> int:
             case "accounts":
                 for kind, count, total in await totals():
                     print(f"{kind:<20} {count:>10,} accounts  Rp {total:>26,}")
+            case "report":
+                from bot.money_report import report  # noqa: PLC0415 - loads matplotlib
+
+                options.out.mkdir(parents=True, exist_ok=True)
+                lines = await report(db, options.out, options.tables, clock.now())
+                counts = ", ".join(f"{count:,} {name}" for name, count in lines.items())
+                print(f"{counts}: {options.out / 'index.html'}")
             case "statement":
                 for line in await statement(options.person):
                     when = f"{line.at.astimezone(clock.WIB):%Y-%m-%d %H:%M} WIB"

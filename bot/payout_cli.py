@@ -5,11 +5,12 @@ import asyncio
 import getpass
 import os
 import sys
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+from bot.exports import export
 from bot.gateways.payouts.bank_file import read_statement
 from bot.gateways.payouts.chosen import chosen
 from bot.settings import Settings
@@ -19,14 +20,16 @@ from domain import clock
 from domain.errors import DomainError
 from domain.money import batches, settling
 from domain.money.paying import FINAL, KINDS, masked, spoken
-from domain.ports import GatewayUnavailableError, PaymentAnswer
+from domain.ports import AccountQuestion, GatewayUnavailableError, PaymentAnswer
 from domain.programme import DEFAULT, load
+from domain.trainings import redemption, settlement
 from domain.waves.actions import wave_numbered
 from models.database import writing
-from models.enums import BatchStatus, DueKind
+from models.enums import BatchStatus, DueKind, Match
 from models.payout import Difference, PayoutBatch
 from models.wave import Wave
 
+SILENT_SECONDS = 30  # between lines where nobody sits in front of a terminal
 HEARD = 500  # lines of a statement that are taken together
 STEPS: dict[str, Callable[..., Any]] = {"start": batches.start, "pause": batches.pause, "close": batches.close}
 
@@ -64,6 +67,20 @@ def add_commands(add: Add) -> None:
     explained.add_argument("--words", required=True)
     traced = what.add_parser("trace", help="follow a payment back to its cause")
     traced.add_argument("reference")
+    settle = add("settlement", _settlement, "what providers are owed for redeemed codes (docs/payouts.md)")
+    what = settle.add_subparsers(dest="what", required=True, metavar="WHAT")
+    what.add_parser("owed", help="what each provider is owed and was paid")
+    account = what.add_parser("account", help="the account that a provider is paid on from now on")
+    account.add_argument("provider", help="its code")
+    account.add_argument("--institution", required=True, help="the bank's short name, such as bca or bni")
+    account.add_argument("--number", required=True)
+    account.add_argument("--holder", required=True, help="the account's holder, as the bank writes it")
+    account.add_argument("--unchecked", action="store_true", help="do not ask the bank whose it is")
+    told = what.add_parser("statement", help="every training that a provider redeemed, and how it was paid")
+    told.add_argument("provider", help="its code")
+    told.add_argument("file", type=Path, help="where to; .csv or .xlsx")
+    told.add_argument("--first", type=date.fromisoformat, required=True, help="first day")
+    told.add_argument("--last", type=date.fromisoformat, required=True, help="last day")
 
 
 def _staffed(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -148,6 +165,8 @@ async def _prepare(db: Any, settings: Settings, options: argparse.Namespace) -> 
     restricted = {DueKind.BALANCE, DueKind.COLLECTION} & set(KINDS[options.kind])
     if restricted and not gateway.restricts:
         raise DomainError("staff.gateway_unrestricted", gateway=gateway.name)
+    if options.kind == "settlement":
+        await settlement.owe(clock.now())
     wave = await wave_numbered(options.wave) if options.wave else Wave(id=0, number=0)
     made = await batches.prepare(db, options.kind, wave.id, gateway.name, options.staff, clock.now(), wave.number)
     print(f"{made.added:,} payments added to batch {made.batch.id}; {made.without_account:,} wait for an account")
@@ -163,16 +182,18 @@ async def _line(db: Any, batch: PayoutBatch) -> str:
 
 async def _watch(db: Any, batch: PayoutBatch) -> int:
     """One line that renews itself on a terminal, a line every half minute elsewhere."""
-    live = sys.stdout.isatty()
+    live, silent = sys.stdout.isatty(), 0
     while True:
         batch = await batches.batch_numbered(batch.id)
         state = await batches.progress(db, batch, clock.now())
-        print(f"{batch.status}: {spoken(state)}", end="    \r" if live else "\n", flush=True)
         ends = batch.status in (BatchStatus.RECONCILED, BatchStatus.CLOSED)
-        if ends or (state.done == state.total and batch.status in (BatchStatus.SUBMITTING, BatchStatus.STOPPED)):
-            print()
+        ends |= state.done == state.total and batch.status in (BatchStatus.SUBMITTING, BatchStatus.STOPPED)
+        if live or ends or silent % SILENT_SECONDS == 0:
+            print(f"{batch.status}: {spoken(state)}", end="    \r" if live and not ends else "\n", flush=True)
+        if ends:
             return 0
-        await asyncio.sleep(1 if live else 30)
+        await asyncio.sleep(1)
+        silent += 1
 
 
 # --- statements
@@ -248,3 +269,71 @@ async def _trace(reference: str) -> int:
 
 def _wib(when: datetime) -> str:
     return f"{when.astimezone(clock.WIB):%Y-%m-%d %H:%M} WIB"
+
+
+# --- providers
+
+
+def _settlement(settings: Settings, options: argparse.Namespace) -> int:
+    async def work(db: Any) -> int:
+        match options.what:
+            case "owed":
+                for each in await settlement.owed():
+                    account = each.account
+                    where = f"{account.institution} {masked(account.number)}" if account else "no account"
+                    sums = f"owed Rp{each.open:>16,}  paid Rp{each.paid:>16,}"
+                    print(f"{each.provider.code:<12} {each.redeemed:>8,} redeemed  {sums}  {where}")
+            case "account":
+                await _use_account(settings, options)
+            case _:
+                await _provider_statement(options)
+        return 0
+
+    return refusing(settings, work)
+
+
+async def _use_account(settings: Settings, options: argparse.Namespace) -> None:
+    number = "".join(options.number.split())
+    if not (number.isascii() and number.isdigit() and 6 <= len(number) <= 20):
+        raise DomainError("staff.account_unreadable")
+    provider = await redemption.provider_named(options.provider)
+    if not options.unchecked:
+        gateway = chosen(settings)
+        try:
+            found = await gateway.inquire(AccountQuestion(options.institution, number, options.holder, ""))
+        except GatewayUnavailableError as error:
+            raise ValueError(f"the bank can't be asked now ({error}); --unchecked takes it as it is") from None
+        finally:
+            await gateway.close()
+        if not (found.exists and found.is_open and found.name == Match.MATCH):
+            raise DomainError("staff.account_differs")
+    async with writing():
+        account = await settlement.use_account(provider, options.institution, number, options.holder, clock.now())
+    print(f"{provider.name} is paid on {account.institution} {masked(account.number)}")
+
+
+async def _provider_statement(options: argparse.Namespace) -> None:
+    provider = await redemption.provider_named(options.provider)
+    since = datetime.combine(options.first, time(0), clock.WIB)
+    until = datetime.combine(options.last + timedelta(days=1), time(0), clock.WIB)
+    columns = ("purchase", "redeemed", "training", "title", "price", "due", "payment", "status", "paid")
+    count = await export(options.file, columns, _statement_rows(provider.id, since, until))
+    print(f"{count:,} redeemed trainings: {options.file}")
+
+
+async def _statement_rows(provider_id: int, since: datetime, until: datetime) -> AsyncIterator[tuple[Any, ...]]:
+    async for line in settlement.statement(provider_id, since, until):
+        purchase, payment = line.purchase, line.payment
+        assert purchase.redeemed_at is not None
+        paid = line.due.paid_at if line.due else None
+        yield (
+            purchase.id,
+            _wib(purchase.redeemed_at),
+            purchase.training.code,
+            purchase.training.title,
+            purchase.price,
+            line.due.key if line.due else "",
+            payment.reference if payment else "",
+            payment.status if payment else "",
+            _wib(paid) if paid else "",
+        )

@@ -3,7 +3,7 @@
 import hashlib
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -265,6 +265,11 @@ def load(path: Path = DEFAULT, surveys: Path = FOLDER) -> Programme:
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error!r}") from error
+
+
+def kept_in_ledger(programme: Programme) -> Programme:
+    """The same programme with training balances that are kept here instead of in people's accounts."""
+    return replace(programme, money=tuple(replace(each, held_by="ledger") for each in programme.money))
 
 
 def load_partners(path: Path) -> tuple[Partner, ...]:

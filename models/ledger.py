@@ -28,6 +28,8 @@ class LedgerTables(TurnTables):
 
     async def hold(self, db: BaseDBAsyncClient, accounts: Sequence[Account]) -> dict[Account, int]:
         """Balances that nobody else changes before the transaction ends, locked in the order of their ids."""
+        if not accounts:
+            return {}
         return {account: balance for account, (_, balance) in (await self._locked(db, set(accounts))).items()}
 
     async def _record(self, db: BaseDBAsyncClient, movements: Sequence[Movement], now: datetime) -> set[str]:

@@ -170,3 +170,15 @@ class Difference(Model):
     class Meta:
         table = "difference"
         indexes = (Index(fields=("batch_id",)), Index(fields=("reference",)), Index(fields=("explained_at",)))
+
+
+class SettlementLine(Model):
+    """A redeemed training and the due of its provider that it is part of. Each is part of one, for ever."""
+
+    id = fields.BigIntField(primary_key=True)
+    purchase_id = fields.BigIntField(unique=True)
+    due_id = fields.BigIntField()
+
+    class Meta:
+        table = "settlement_line"
+        indexes = (Index(fields=("due_id",)),)

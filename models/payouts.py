@@ -246,6 +246,16 @@ class PayoutTables(TurnTables):
         )
         return [(name, int(count)) for name, count in found[0].items() if count]
 
+    async def unsettled(self, db: BaseDBAsyncClient, provider_id: int, limit: int) -> list[tuple[int, int]]:
+        """Redeemed trainings of a provider that are in none of its dues, as (purchase, price)."""
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            "SELECT p.id, p.price FROM purchase p LEFT JOIN settlement_line s ON s.purchase_id = p.id "  # noqa: S608
+            f"WHERE p.provider_id = {mark}1 AND p.redeemed_at IS NOT NULL AND s.id IS NULL ORDER BY p.id LIMIT {mark}2",
+            [provider_id, limit],
+        )
+        return [(row["id"], row["price"]) for row in rows]
+
     async def unshown(self, db: BaseDBAsyncClient, batch_id: int, limit: int) -> list[tuple[str, int]]:
         """Payments, as (reference, amount), that are paid or bounced and on no statement line."""
         rows = await db.execute_query_dict(
@@ -255,6 +265,50 @@ class PayoutTables(TurnTables):
             [batch_id, limit],
         )
         return [(row["reference"], row["amount"]) for row in rows]
+
+    async def wave_figures(self, db: BaseDBAsyncClient) -> list[dict[str, Any]]:
+        """What became of each wave's money, in rupiah: see domain.money.report.WaveFigures."""
+        kind = "split_part(p.key, ':', 1)" if self._postgres else "substr(p.key, 1, instr(p.key, ':') - 1)"
+        rows = await db.execute_query_dict(
+            f"WITH fund AS (SELECT id, subject_id, balance FROM ledger_account WHERE kind = 'wave_fund'), "  # noqa: S608
+            "moved AS ("
+            f"SELECT f.subject_id AS wave_id, {kind} AS what, SUM(p.amount) AS amount FROM fund f "
+            "JOIN posting p ON p.source_id = f.id GROUP BY 1, 2 "
+            f"UNION ALL SELECT f.subject_id, {kind}, SUM(p.amount) FROM fund f "
+            "JOIN posting p ON p.target_id = f.id GROUP BY 1, 2), "
+            "held AS (SELECT w.wave_id, "
+            "SUM(CASE WHEN a.kind = 'training_balance' THEN a.balance ELSE 0 END) AS spendable, "
+            "SUM(CASE WHEN a.kind = 'balance_payable' THEN a.balance ELSE 0 END) AS uncredited, "
+            "COUNT(DISTINCT w.id) AS places "
+            "FROM place w LEFT JOIN ledger_account a ON a.subject_id = w.person_id "
+            "AND a.kind IN ('training_balance', 'balance_payable') GROUP BY w.wave_id), "
+            "again AS (SELECT w.wave_id, SUM(p.amount) AS amount FROM place w "
+            "JOIN posting p ON p.key = 'grant:' || w.id WHERE w.reserve GROUP BY w.wave_id), "
+            "ended AS (SELECT w.wave_id, SUM(p.amount) AS amount FROM place w "
+            "JOIN posting p ON p.key IN ('expire:' || w.id, 'expire-uncredited:' || w.id) GROUP BY w.wave_id), "
+            "spent AS (SELECT w.wave_id, "
+            "SUM(CASE WHEN b.redeemed_at IS NULL THEN b.price ELSE 0 END) AS bought, "
+            "SUM(CASE WHEN b.redeemed_at IS NULL THEN 0 ELSE b.price END) AS redeemed "
+            "FROM place w JOIN purchase b ON b.person_id = w.person_id AND b.live GROUP BY w.wave_id), "
+            "paid AS (SELECT wave_id, SUM(amount) AS amount FROM due "
+            "WHERE kind IN ('incentive', 'survey') AND status = 'paid' GROUP BY wave_id) "
+            "SELECT w.number AS wave, COALESCE(h.places, 0) AS places, "
+            "COALESCE((SELECT SUM(amount) FROM moved m WHERE m.wave_id = w.id AND what = 'allot'), 0) AS allotted, "
+            "COALESCE((SELECT SUM(amount) FROM moved m WHERE m.wave_id = w.id AND what = 'grant'), 0) AS granted, "
+            "COALESCE(r.amount, 0) AS reallotted, "
+            "COALESCE((SELECT SUM(amount) FROM moved m WHERE m.wave_id = w.id "
+            "AND what IN ('lapse', 'lapse-uncredited')), 0) AS lapsed, "
+            "COALESCE(e.amount, 0) AS expired, COALESCE(s.bought, 0) AS bought, COALESCE(s.redeemed, 0) AS redeemed, "
+            "COALESCE(h.spendable, 0) + COALESCE(h.uncredited, 0) AS unspent, "
+            "COALESCE(h.uncredited, 0) AS uncredited, "
+            "COALESCE((SELECT SUM(amount) FROM moved m WHERE m.wave_id = w.id "
+            "AND what IN ('incentive', 'survey')), 0) AS incentives, "
+            'COALESCE(d.amount, 0) AS incentives_paid, f.balance AS "left" '
+            "FROM fund f JOIN wave w ON w.id = f.subject_id LEFT JOIN held h ON h.wave_id = w.id "
+            "LEFT JOIN again r ON r.wave_id = w.id LEFT JOIN ended e ON e.wave_id = w.id "
+            "LEFT JOIN spent s ON s.wave_id = w.id LEFT JOIN paid d ON d.wave_id = w.id ORDER BY w.number"
+        )
+        return [{name: int(value) for name, value in row.items()} for row in rows]
 
     async def last_settled(self, db: BaseDBAsyncClient, batch_id: int) -> datetime | None:
         """When the last payment of a batch became final."""

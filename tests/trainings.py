@@ -1,6 +1,5 @@
 """A small catalogue and people who were selected, put straight into the tables."""
 
-import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from tortoise.transactions import in_transaction
 from domain.clock import WIB
 from domain.money import actions as money
 from domain.money import dues
-from domain.programme import Programme, load
+from domain.programme import Programme, kept_in_ledger, load
 from domain.trainings import listings
 from domain.trainings.catalogue import Catalogue
 from domain.trainings.rules import Line, read_line
@@ -19,9 +18,7 @@ from models.training import Training
 from models.wave import Place, Wave
 
 PROGRAMME = load()
-KEPT_HERE = dataclasses.replace(
-    PROGRAMME, money=tuple(dataclasses.replace(each, held_by="ledger") for each in PROGRAMME.money)
-)
+KEPT_HERE = kept_in_ledger(PROGRAMME)
 
 
 def line(number: int, **said: Any) -> Line:

@@ -29,6 +29,9 @@ from bot import sample_catalogue
 from bot.app import App
 from bot.draws import Draws
 from bot.gateways.beacon import Drand
+from bot.gateways.payouts.bank_file import BankFileGateway
+from bot.gateways.payouts.inquiry import HttpInquiry
+from bot.payouts import Payouts
 from bot.photos import Photos, Remote
 from bot.settings import Settings
 from bot.simulation import people, straight
@@ -38,7 +41,7 @@ from domain import programme as programmes
 from domain import regions
 from domain.errors import DomainError
 from domain.money.actions import problems
-from domain.programme import Programme
+from domain.programme import Programme, kept_in_ledger
 from domain.trainings import listings, purchases
 from domain.trainings.rules import read_line
 from domain.waves import check_draw, drawing
@@ -371,7 +374,7 @@ async def town(terms: Terms, url: str, folder: Path) -> AsyncIterator[Simulation
     """Everything that is needed, at work."""
     crypto.use(_keys(terms.seed))
     regions.load()
-    clock, phones, programme = people.Clock(START), people.Phones(), programmes.load()
+    clock, phones, programme = people.Clock(START), people.Phones(), kept_in_ledger(programmes.load())
     known = {number: character(terms.seed, number, terms.waves * OPEN_DAYS) for number in range(terms.people)}
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(database(url))
@@ -382,6 +385,7 @@ async def town(terms: Terms, url: str, folder: Path) -> AsyncIterator[Simulation
         app = App(settings, db, programme, {Channel.TELEGRAM: phones, Channel.SMS: phones, Channel.MAIL: phones}, clock)
         remotes = {Channel.TELEGRAM: Remote(people.fetch)}
         faces, cards = people.SyntheticFaces(), people.SyntheticCards(known)
+        app.payouts = Payouts(db, BankFileGateway(folder, "csv", HttpInquiry("", "")), clock, app.receive, lambda: None)
         app.photos = Photos(faces, cards, people.MemoryMedia(), programme, clock, remotes, app.receive)
         registry, index = people.SyntheticRegistry(), people.NobodyAlike()
         app.verifications = Verifications(db, registry, index, programme, clock, app.receive)

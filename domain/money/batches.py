@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import F, Q
-from tortoise.functions import Count, Sum
+from tortoise.functions import Sum
 
 from domain.clock import day_of
 from domain.errors import DomainError
@@ -19,10 +19,10 @@ from domain.money.actions import balance
 from domain.money.paying import FOLLOWS, KINDS, WITH_GATEWAY, Progress, digest_of, new_reference, problems
 from domain.programme import Programme
 from models.database import writing
-from models.enums import BatchStatus, DueKind, DueStatus, Payee, PaymentStatus
+from models.enums import BatchStatus, DueKind, PaymentStatus
 from models.money import LedgerAccount
 from models.payout import BatchEvent, Difference, Due, PayeeAccount, Payment, PayoutBatch
-from models.payouts import DueRow, PayoutTables
+from models.payouts import PayoutTables
 
 PORTION = 2_000
 SYSTEM = "system"
@@ -64,8 +64,6 @@ async def prepare(
     A due that has a live payment, in whatever batch, is left out: the database takes no second one. Preparing again
     adds to the batch as long as nobody has checked it; after that a new one begins.
     """
-    if kind == "settlement":
-        await owe_providers(db, now)
     kinds = [str(each) for each in KINDS[kind]]
     batch, tables = await _open_batch(kind, wave_id, gateway, by, now, wave_number), PayoutTables(db)
     added = after = 0
@@ -100,38 +98,6 @@ async def _open_batch(kind: str, wave_id: int, gateway: str, by: str, now: datet
         )
         await BatchEvent.create(batch_id=batch.id, status=BatchStatus.PREPARED, by=by, at=now)
         return batch
-
-
-async def owe_providers(db: BaseDBAsyncClient, now: datetime) -> int:
-    """Put down what each provider is owed for redeemed codes and that no due covers yet; gives how many are new."""
-    covered = dict(
-        await Due.filter(kind=DueKind.SETTLEMENT, status=DueStatus.OPEN)
-        .annotate(total=Sum("amount"))
-        .group_by("payee_id")
-        .values_list("payee_id", "total")
-    )
-    numbers = dict(
-        await Due.filter(kind=DueKind.SETTLEMENT)
-        .annotate(count=Count("id"))
-        .group_by("payee_id")
-        .values_list("payee_id", "count")
-    )
-    dues = []
-    for row in await LedgerAccount.filter(kind=rules.owed_to(0).kind, balance__gt=0).order_by("subject_id"):
-        # What is in flight has left the account, and its due is open still: only what is above both is new.
-        in_flight = await _in_flight(row.subject_id)
-        rest = row.balance - (int(covered.get(row.subject_id, 0)) - in_flight)
-        if rest > 0:
-            key = f"settlement:{row.subject_id}:{int(numbers.get(row.subject_id, 0)) + 1}"
-            dues.append(DueRow(key, DueKind.SETTLEMENT, Payee.PROVIDER, row.subject_id, 0, rest, now))
-    async with writing() as connection:
-        return len(await PayoutTables(connection).add_dues(connection, dues, now)) if dues else 0
-
-
-async def _in_flight(provider_id: int) -> int:
-    dues = [row.id for row in await Due.filter(kind=DueKind.SETTLEMENT, payee_id=provider_id, status=DueStatus.OPEN)]
-    payments = await Payment.filter(due_id__in=dues, status__in=list(WITH_GATEWAY), live=True)
-    return sum(payment.amount for payment in payments)
 
 
 # --- checking and approving

@@ -5,7 +5,7 @@ from typing import Any
 
 from domain.errors import DomainError
 from domain.questions import Kind, Question, Survey, read_answer
-from domain.surveys.actions import finish, open_for, survey_called
+from domain.surveys.actions import finish, open_due, open_for, survey_called
 from handlers.conversation import Act, Choice, Done, Draft, Go, Outcome, Reply, Say, Stay, Step, Turn, pressed, without
 
 SCALE = range(1, 6)
@@ -38,6 +38,7 @@ def come_in(turn: Turn) -> Act:
         assert turn.person_id is not None
         kept = kept_of(turn)
         begun = (str(kept["code"]), datetime.fromisoformat(kept["started"])) if kept else None
+        await open_due(turn.person_id, turn.programme, turn.now)
         survey = await open_for(turn.person_id, turn.programme, turn.now, begun)
         if survey is None:
             none = Say("surveys.none", choices=(Choice("!resume", "help.resume"),))

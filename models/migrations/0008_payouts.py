@@ -140,4 +140,14 @@ class Migration(migrations.Migration):
             options={'table': 'payout_batch', 'app': 'models', 'pk_attr': 'id', 'table_description': 'Payments that are approved and sent together. ``name`` says of what, such as "balance wave 3", and is unique.'},
             bases=['Model'],
         ),
+        ops.CreateModel(
+            name='SettlementLine',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('purchase_id', fields.BigIntField(unique=True)),
+                ('due_id', fields.BigIntField()),
+            ],
+            options={'table': 'settlement_line', 'app': 'models', 'indexes': [Index(fields=['due_id'])], 'pk_attr': 'id', 'table_description': 'A redeemed training and the due of its provider that it is part of. Each is part of one, for ever.'},
+            bases=['Model'],
+        ),
     ]

@@ -56,6 +56,7 @@ class Server:
             "PORT": str(self.port),
             "KEY_FILE": f"{folder}/keys",
             "MEDIA_DIR": f"{folder}/media",
+            "PAYOUT_GATEWAY": "file",  # no bank beside each server: tests that pay ask for one
             **settings,
         }
         self.environment = {
@@ -104,6 +105,12 @@ async def serving(folder: Path, *options: str, **settings: str) -> AsyncIterator
         yield server
     finally:
         await server.stop(signal.SIGKILL)
+
+
+def with_bank() -> dict[str, str]:
+    """Settings of a server that has a sandbox bank of its own beside it, a quick one."""
+    url = f"http://127.0.0.1:{free_port()}"
+    return {"PAYOUT_GATEWAY": "sandbox", "SANDBOX_BANK_URL": url, "BANK_SETTLE_SECONDS": "0.2", "BANK_LATENCY_MS": "2"}
 
 
 class Chat:

@@ -10,11 +10,43 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.conftest import needs_faces
-from tests.e2e.server import ROOT, Server, serving
+from tests.e2e.server import ROOT, Server, serving, with_bank
 from tests.e2e.test_draws import gelombang
 from tests.e2e.test_page import answer, hears, needs_chromium, page, picture, press, register
 
 __all__ = ["page"]
+
+
+async def link_account(page: Page) -> None:
+    """REKENING: a wallet with one's own number, a code by SMS."""
+    await answer(page, "rekening", "Ke mana uang Anda dikirim?")
+    await picture(page, "money-1-where")
+    await press(page, "OVO", "Ketik nomor HP")
+    await page.locator(".choices:not(.old) button", has_text="Nomor saya").click()
+    await hears(page, "Kami kirim kode lewat SMS")
+    await picture(page, "money-2-code")
+    await expect(page.locator("#outbox-list li")).to_have_count(2)  # the newest is on top
+    sent = await page.locator("#outbox-list li").all_text_contents()
+    found = re.findall(r"\b\d{6}\b", " ".join(sent))
+    await answer(page, found[0], "Uang Anda akan kami kirim")
+    await picture(page, "money-3-linked")
+
+
+async def pay(server: Server, kind: str, *which: str) -> None:
+    """A batch from beginning to end, by two members of staff."""
+    code, said = await gelombang(server, "payouts", "prepare", kind, *which, "--staff", "ani")
+    number = re.search(r"added to batch (\d+)", said)
+    assert (code, bool(number)) == (0, True), said
+    assert number is not None
+    for step, staff in (("check", "ani"), ("approve", "budi"), ("start", "budi")):
+        code, said = await gelombang(server, "payouts", step, number[1], "--staff", staff)
+        assert code == 0, said
+    code, said = await gelombang(server, "payouts", "watch", number[1])
+    assert (code, "all are final" in said) == (0, True), said
+    for step in ("reconcile", "close"):
+        code, said = await gelombang(server, "payouts", step, number[1], "--staff", "ani")
+        assert code == 0, said
+    assert "closed" in said
 
 
 async def partner(server: Server, *arguments: str) -> tuple[int, str]:
@@ -32,12 +64,17 @@ async def partner(server: Server, *arguments: str) -> tuple[int, str]:
 @needs_faces
 @needs_chromium
 async def test_a_barista_course_from_search_to_report(page: Page, tmp_path: Path) -> None:  # noqa: PLR0915 - one way
-    async with serving(tmp_path) as server:
+    async with serving(tmp_path, **with_bank()) as server:
         await page.goto(server.url)
         await register(page)
         code, said = await gelombang(server, "sample", "--select")
         assert (code, "1 selected" in said) == (0, True), said
         await hears(page, "Selamat, Anda terpilih")
+        await link_account(page)
+        await pay(server, "balance", "--wave", "2")
+        await hears(page, "sudah masuk ke rekening Anda")
+        await answer(page, "saldo", "Saldo pelatihan: Rp1.000.000")
+        await picture(page, "money-4-balance")
         await answer(page, "pelatihan", "1.500 pelatihan")
         await picture(page, "trainings-1-list")
         await answer(page, "barsita", "Paling cocok dulu")
@@ -78,14 +115,31 @@ async def test_a_barista_course_from_search_to_report(page: Page, tmp_path: Path
         await press(page, "Beri bintang dan ulasan", "Berapa bintang")
         await press(page, "Sangat baik", "Sekarang tulis ulasan")
         await answer(page, "Pengajarnya sabar, alat kopinya lengkap", "Ulasan Anda sudah dihitung")
+        await hears(page, "insentif Anda sekarang berjalan")
         await picture(page, "trainings-7-reviewed")
-        await press(page, "Isi survei", "Seberapa berguna")
+        await answer(page, "saldo", "dengan pembayaran berikutnya")
+        await pay(server, "incentive")
+        await hears(page, "Rp600.000 sudah masuk")
+        await answer(page, "saldo", "✅ Rp600.000 insentif")
+        await picture(page, "money-5-incentive")
+        await answer(page, "survei", "Seberapa berguna")
         for text, then in (("5", "Seberapa jelas"), ("4", "berlatih langsung"), ("sering", "menyulitkan")):
             await answer(page, text, then)
         await press(page, "Tidak ada", "menyulitkan")
         await picture(page, "trainings-8-survey")
         await press(page, "Sudah, lanjut", "menyarankan")
         await answer(page, "ya", "Rp50.000")
+        await pay(server, "incentive")
+        await hears(page, "Rp50.000 sudah masuk")
+        code, said = await gelombang(
+            server, "settlement", "account", provider, "--institution", "bca", "--number", "1234567890",
+            "--holder", "PT Lembaga",
+        )  # fmt: skip
+        assert (code, "bca ••••7890" in said) == (0, True), said
+        await pay(server, "settlement")
+        code, said = await gelombang(server, "settlement", "owed")
+        assert (code, "1 redeemed" in said, "owed Rp               0" in said) == (0, True, True), said
+        await pay(server, "collection")
         today = date.today().isoformat()  # noqa: DTZ011 - a day more or less does not matter
         first, last = f"{today[:4]}-01-01", f"{today[:4]}-12-31"
         folder = tmp_path / "report"

@@ -11,6 +11,7 @@ from tortoise.transactions import in_transaction
 from domain import regions
 from domain.errors import DomainError
 from domain.money.actions import problems, training_balance
+from domain.programme import Programme
 from domain.trainings import listings, purchases, redemption, reviews
 from handlers import i18n
 from handlers.conversation import Photo, RemotePhoto
@@ -20,11 +21,10 @@ from models.enums import Channel, PhotoKind, PlaceStatus
 from models.notice import Notice
 from models.person import Person as Row
 from models.person import PhotoTask
-from models.survey import SurveyInvitation
 from models.training import CertificateCheck, Purchase, Review, Training
 from models.wave import Place, Wave
 from tests.handlers.talk import GOOD, NOON, Clock, Person, engine_on
-from tests.trainings import COFFEE, PROGRAMME, catalogue, line, place_for, store
+from tests.trainings import COFFEE, KEPT_HERE, PROGRAMME, catalogue, line, place_for, store
 
 FROM_SEARCH_TO_REVIEW = """
 orang: pelatihan
@@ -60,7 +60,7 @@ orang: bagus
 bot:   trainings.review_short
 orang: Pengajarnya sabar dan alatnya lengkap
 bot:   trainings.reviewed
-bot:   surveys.opened
+bot:   money.link_for_incentive
 bot:   trainings.purchase
 orang: menu
 bot:   help.text
@@ -68,7 +68,9 @@ bot:   help.text
 
 
 @asynccontextmanager
-async def selected(db: BaseDBAsyncClient, clock: Clock | None = None) -> AsyncIterator[tuple[Person, Engine]]:
+async def selected(
+    db: BaseDBAsyncClient, clock: Clock | None = None, programme: Programme = KEPT_HERE
+) -> AsyncIterator[tuple[Person, Engine]]:
     """Somebody who was selected, in front of the menu, and a catalogue."""
     regions.load()
     await store(COFFEE, NOON, {1: (40, 188), 2: (3, 15)})
@@ -77,7 +79,7 @@ async def selected(db: BaseDBAsyncClient, clock: Clock | None = None) -> AsyncIt
         person = await Person(engine, "1").reach("home.menu")
         row = await Row.first()
         assert row is not None
-        await place_for(row.id, NOON)
+        await place_for(row.id, NOON, programme=programme)
         yield person, engine
 
 
@@ -118,7 +120,6 @@ async def test_from_a_mistyped_word_to_a_review(db: BaseDBAsyncClient) -> None:
         assert (review.stars, review.words) == (5, "Pengajarnya sabar dan alatnya lengkap")
         training = await Training.get(id=1)
         assert (training.reviews, training.stars) == (41, 193)
-        assert [each.survey for each in await SurveyInvitation.filter(person_id=row.id)] == ["1-after-training"]
         assert await problems(db) == []
 
 

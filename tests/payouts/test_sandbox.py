@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -61,7 +62,7 @@ async def send(db: BaseDBAsyncClient, kind: str, wave_id: int, now: datetime) ->
 async def until_final(batch: PayoutBatch, seconds: float = 40) -> None:
     """Wait until everything of a batch is final."""
     async with asyncio.timeout(seconds):
-        while not await settling.all_final(batch.id):
+        while not await settling.all_final(batch.id):  # noqa: ASYNC110 - other processes bring it about
             await asyncio.sleep(0.1)
 
 
@@ -91,13 +92,14 @@ async def test_a_wave_is_credited_told_reconciled_and_closed(db: BaseDBAsyncClie
         assert await settling.reconcile(db, batch, "ani", now) == 0
         await batches.close(await batches.batch_numbered(batch.id), "ani", now)
         assert (await batches.batch_numbered(batch.id)).status == BatchStatus.CLOSED
-        assert await summary(url) == {"payouts": {"restricted paid": [39, 39_000_000]}, "balance": 0, "restricted": 39_000_000}  # fmt: skip
+        book = await summary(url)
+        assert book == {"payouts": {"restricted paid": [39, 39_000_000]}, "balance": 0, "restricted": 39_000_000}
         assert await problems(db) == []
 
 
 async def test_a_bank_at_its_worst_pays_everybody_once(db: BaseDBAsyncClient, tmp_path: Path) -> None:
     now, port = clock.now(), free_port()
-    faults = {
+    faults: dict[str, Any] = {
         "callback_url": f"http://127.0.0.1:{port}/webhooks/sandbox-bank",
         "hang_share": 0.1,
         "hang_seconds": 2,

@@ -1,0 +1,392 @@
+"""Batches without a bank: who may do what, what is left out, what stops, what comes twice, late or wrong."""
+
+import asyncio
+import dataclasses
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import IntegrityError
+from tortoise.transactions import in_transaction
+
+from domain.errors import DomainError
+from domain.money import accounts, batches, dues, paying, rules, settling
+from domain.money.actions import balance, hold, hold_credits, problems, training_balance
+from domain.ports import PaymentAnswer
+from models.database import writing
+from models.enums import BatchStatus, DifferenceKind, DueStatus, PaymentOutcome, PaymentStatus
+from models.notice import Notice
+from models.payout import Difference, Due, PayeeAccount, Payment, PayoutBatch
+from tests.handlers.talk import NOON
+from tests.payouts.bank import PROGRAMME, link_all, wave_of
+
+PAID, FAILED, BOUNCED = PaymentOutcome.PAID, PaymentOutcome.FAILED, PaymentOutcome.BOUNCED
+LATER = NOON + timedelta(hours=1)
+
+
+async def prepared(db: BaseDBAsyncClient, count: int = 3) -> PayoutBatch:
+    """People with accounts, and a batch that was checked."""
+    people = await wave_of(db, count, NOON)
+    await link_all(people, NOON)
+    return await checked(db)
+
+
+async def checked(db: BaseDBAsyncClient) -> PayoutBatch:
+    batch = (await batches.prepare(db, "balance", 1, "file", "ani", NOON, 1)).batch
+    assert (await batches.check(db, batch, PROGRAMME, "ani", NOON)).problems == []
+    return await batches.batch_numbered(batch.id)
+
+
+async def sent(db: BaseDBAsyncClient, count: int = 3) -> tuple[PayoutBatch, list[str]]:
+    """A batch whose payments are with the gateway; gives their references."""
+    batch = await prepared(db, count)
+    return batch, await send(db, batch)
+
+
+async def send(db: BaseDBAsyncClient, batch: PayoutBatch) -> list[str]:
+    await batches.approve(db, batch, PROGRAMME, "budi", NOON)
+    await batches.start(batch, "budi", NOON)
+    taken = await settling.take(batch, 500, NOON)
+    return [order.reference for order in taken.orders] if taken else []
+
+
+async def says(
+    reference: str, outcome: PaymentOutcome, amount: int = 1_000_000, by: str = "callback", **more: Any
+) -> None:
+    """One answer of the gateway."""
+    await settling.hear("file", [PaymentAnswer(reference, outcome, amount, **more)], by, LATER)
+
+
+async def _tried(work: Any) -> str:
+    try:
+        await work
+    except DomainError as error:
+        return error.code
+    return "done"
+
+
+# --- who may do what
+
+
+async def test_who_prepared_cannot_approve_and_of_two_who_do_one_is_refused(db: BaseDBAsyncClient) -> None:
+    batch = await prepared(db)
+    assert await _tried(batches.approve(db, batch, PROGRAMME, "ani", NOON)) == "staff.batch_same_staff"
+    at_once = [
+        batches.approve(db, await batches.batch_numbered(batch.id), PROGRAMME, name, NOON) for name in ("b", "c")
+    ]
+    assert sorted(await asyncio.gather(*(_tried(each) for each in at_once))) == ["done", "staff.batch_order"]
+    batch = await batches.batch_numbered(batch.id)
+    assert batch.approved_by in ("b", "c")
+    assert await _tried(batches.close(batch, "ani", NOON)) == "staff.batch_order"
+
+
+async def test_what_was_changed_after_the_check_is_not_approved(db: BaseDBAsyncClient) -> None:
+    batch = await prepared(db)
+    await Payment.filter(id=1).update(amount=9_000_000)
+    assert await _tried(batches.approve(db, batch, PROGRAMME, "budi", NOON)) == "staff.batch_changed"
+
+
+async def test_a_check_finds_what_stands_against_a_batch(db: BaseDBAsyncClient) -> None:
+    await link_all(await wave_of(db, 3, NOON), NOON)
+    batch = (await batches.prepare(db, "balance", 1, "file", "ani", NOON, 1)).batch
+    limits = dataclasses.replace(PROGRAMME.payouts, most_each=999_999, most_batch=2_000_000)
+    await PayeeAccount.filter(payee_id=2).update(live=None)
+    found = await batches.check(db, batch, dataclasses.replace(PROGRAMME, payouts=limits), "ani", NOON)
+    assert found.problems == [
+        "a payment of Rp1,000,000 is above the limit of Rp999,999",
+        "all together Rp3,000,000 are above the limit of Rp2,000,000",
+        "1 payments go to an account that was taken out since: prepare the batch anew",
+    ]
+    assert (await batches.batch_numbered(batch.id)).status == BatchStatus.PREPARED
+
+
+async def test_preparing_again_or_at_once_or_with_the_clock_set_back_never_doubles(db: BaseDBAsyncClient) -> None:
+    await link_all((await wave_of(db, 5, NOON))[:4], NOON)
+    moments = (NOON, NOON, NOON - timedelta(days=2), LATER)
+    made = await asyncio.gather(*(batches.prepare(db, "balance", 1, "file", "ani", at, 1) for at in moments))
+    assert {each.batch.id for each in made} == {made[0].batch.id}
+    assert await Payment.all().count() == 4
+    assert made[0].without_account == 1
+    with pytest.raises(IntegrityError):  # the database itself takes no second live attempt
+        await Payment.create(due_id=1, batch_id=1, reference="X", account_id=1, amount=1)
+
+
+# --- sending
+
+
+async def test_paused_and_stopped_send_nothing_and_what_was_not_sent_is_due_as_before(db: BaseDBAsyncClient) -> None:
+    batch = await prepared(db, 4)
+    await batches.approve(db, batch, PROGRAMME, "budi", NOON)
+    await batches.start(batch, "budi", NOON)
+    taken = await settling.take(batch, 1, NOON)
+    assert taken is not None
+    assert len(taken.orders) == 1
+    await batches.pause(batch, "budi", NOON)
+    assert await settling.take(batch, 500, NOON) is None
+    assert await batches.stop(batch, "budi", "wrong day", NOON) == 3
+    assert await settling.take(batch, 500, NOON) is None
+    await says(taken.orders[0].reference, PAID)
+    assert await Due.filter(status=DueStatus.OPEN).count() == 3
+    following = (await batches.prepare(db, "balance", 1, "file", "ani", LATER, 1)).batch
+    assert following.id != batch.id
+    assert await Payment.filter(batch_id=following.id).count() == 3
+    assert await problems(db) == []
+
+
+async def test_an_account_taken_out_between_check_and_payment_is_not_paid(db: BaseDBAsyncClient) -> None:
+    batch = await prepared(db)
+    await batches.approve(db, batch, PROGRAMME, "budi", NOON)
+    await batches.start(batch, "budi", NOON)
+    await PayeeAccount.filter(payee_id=2).update(live=None)
+    taken = await settling.take(batch, 500, NOON)
+    assert taken is not None
+    assert len(taken.orders) == 2
+    assert [row.reason for row in await Payment.filter(status=PaymentStatus.FAILED)] == ["account_unlinked"]
+    assert await balance(rules.credit_of(2)) == 1_000_000
+    assert await problems(db) == []
+
+
+async def test_a_place_that_lapsed_after_the_check_is_not_paid(db: BaseDBAsyncClient) -> None:
+    batch = await prepared(db)
+    async with in_transaction() as connection:
+        await hold_credits(connection, [2])
+        await hold(connection, [2])
+        await dues.return_balance(connection, 1, [(2, 2)], NOON)
+    assert await _tried(batches.approve(db, batch, PROGRAMME, "budi", NOON)) == "staff.batch_changed"
+    await PayoutBatch.filter(id=batch.id).update(status=BatchStatus.SUBMITTING)
+    taken = await settling.take(batch, 500, NOON)
+    assert taken is not None
+    assert len(taken.orders) == 2
+    assert (await Payment.get(due_id=2)).status == PaymentStatus.DROPPED
+    assert await problems(db) == []
+
+
+async def test_an_unlinked_account_with_a_payment_under_way_stays(db: BaseDBAsyncClient) -> None:
+    _, references = await sent(db, 1)
+    assert await _tried(accounts.unlink(1, NOON)) == "account.in_use"
+    await says(references[0], FAILED, 0, reason="institution_down")
+    assert await _tried(accounts.unlink(1, NOON)) == "done"
+    assert await _tried(accounts.unlink(1, NOON)) == "account.none"
+
+
+# --- what the bank says
+
+
+async def test_answers_that_come_twice_late_or_out_of_order_count_once(db: BaseDBAsyncClient) -> None:
+    _, (first, second, third) = await sent(db)
+    for outcome in (PAID, PAID, PaymentOutcome.ACCEPTED, PAID):
+        await says(first, outcome)
+    for outcome in (FAILED, PaymentOutcome.ACCEPTED, FAILED):
+        await says(second, outcome, 0, reason="institution_down")
+    both = [PaymentAnswer(third, each, 1_000_000) for each in (PaymentOutcome.ACCEPTED, PAID, PAID)]
+    await settling.hear("file", both, "callback", LATER)
+    assert [await training_balance(number) for number in (1, 2, 3)] == [1_000_000, 0, 1_000_000]
+    assert await Notice.filter(kind="balance_credited").count() == 2
+    assert await Difference.all().count() == 0
+    assert await problems(db) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "outcome", "amount", "what"),
+    [
+        (None, PAID, 999_999, DifferenceKind.AMOUNT),
+        (FAILED, PAID, 1_000_000, DifferenceKind.CONTRADICTION),
+        (PAID, FAILED, 0, DifferenceKind.CONTRADICTION),
+    ],
+)
+async def test_what_does_not_agree_is_kept_and_nothing_is_adjusted(
+    db: BaseDBAsyncClient, before: PaymentOutcome | None, outcome: PaymentOutcome, amount: int, what: DifferenceKind
+) -> None:
+    batch, (reference,) = await sent(db, 1)
+    if before is not None:
+        await says(reference, before)
+    held = [await training_balance(1), await balance(rules.credit_of(1)), await balance(rules.in_flight(batch.id))]
+    for _ in range(2):
+        await says(reference, outcome, amount)
+    found = await Difference.all().get()
+    assert (found.what, found.batch_id) == (what, batch.id)
+    assert held == [
+        await training_balance(1), await balance(rules.credit_of(1)), await balance(rules.in_flight(batch.id)),
+    ]  # fmt: skip
+    assert await problems(db) == []
+
+
+async def test_a_payment_whose_end_is_disputed_is_not_paid_again_before_it_is_explained(db: BaseDBAsyncClient) -> None:
+    _, (reference,) = await sent(db, 1)
+    await says(reference, FAILED, 0)
+    await says(reference, PAID)
+    assert (await batches.prepare(db, "balance", 1, "file", "ani", LATER, 1)).added == 0
+    found = await Difference.all().get()
+    assert await _tried(batches.explain(found.id, " ", "citra", LATER)) == "staff.no_words"
+    await batches.explain(found.id, "the bank took it back by hand", "citra", LATER)
+    assert await _tried(batches.explain(found.id, "again", "citra", LATER)) == "staff.no_difference"
+    assert (await batches.prepare(db, "balance", 1, "file", "ani", LATER, 1)).added == 1
+
+
+async def test_strangers_and_other_gateways_change_nothing(db: BaseDBAsyncClient) -> None:
+    _, (reference,) = await sent(db, 1)
+    await says("GLB-NOBODYS", PAID, 5)
+    await settling.hear("sandbox", [PaymentAnswer(reference, PAID, 1_000_000)], "callback", LATER)
+    await settling.hear("sandbox", [PaymentAnswer("GLB-X", PaymentOutcome.ACCEPTED)], "callback", LATER)
+    assert [row.what for row in await Difference.all()] == ["stranger", "stranger"]
+    assert (await Payment.get(reference=reference)).status == PaymentStatus.SUBMITTING
+
+
+async def test_what_bounces_is_owed_again_and_what_was_spent_by_then_is_a_difference(db: BaseDBAsyncClient) -> None:
+    _, (first, second) = await sent(db, 2)
+    for reference in (first, second):
+        await says(reference, PAID)
+    async with in_transaction() as connection:
+        await batches_spend(connection, 2)
+    for reference in (first, second):
+        await says(reference, BOUNCED, reason="account_closed")
+    assert await balance(rules.credit_of(1)) == 1_000_000
+    assert await training_balance(2) == 600_000
+    assert [row.what for row in await Difference.all()] == ["spent"]
+    assert [row.payee_id for row in await Due.filter(status=DueStatus.OPEN)] == [1]
+    assert await problems(db) == []
+
+
+async def batches_spend(connection: BaseDBAsyncClient, person_id: int) -> None:
+    from domain.money.actions import post  # noqa: PLC0415
+
+    await post(connection, [rules.bought(7, person_id, 5, 400_000)], NOON)
+
+
+async def test_a_closed_account_is_taken_out_and_its_owner_is_told_to_link_another(db: BaseDBAsyncClient) -> None:
+    _, (first, _) = await sent(db, 2)
+    await says(first, FAILED, 0, reason="account_closed")
+    assert [notice.person_id for notice in await Notice.filter(kind="payment_failed")] == [1]
+    assert (await PayeeAccount.get(payee_id=1)).live is None
+    await accounts.may_link(1, PROGRAMME.accounts, NOON)  # at once
+
+
+# --- the statement
+
+
+async def test_a_statement_is_compared_line_by_line(db: BaseDBAsyncClient) -> None:
+    batch, (first, second, third) = await sent(db)
+    assert await _tried(settling.reconcile(db, batch, "ani", LATER)) == "staff.batch_open"
+    lines = [
+        PaymentAnswer(first, PAID, 1_000_000, line="L1"),
+        PaymentAnswer(first, PAID, 1_000_000, line="L2"),  # twice
+        PaymentAnswer("GLB-NOBODYS", PAID, 7, line="L3"),
+    ]
+    for _ in range(2):  # imported again
+        await settling.hear("file", lines, "statement", LATER)
+    await says(second, PAID)
+    await says(third, FAILED, 0)
+    batch = await batches.batch_numbered(batch.id)
+    assert await settling.reconcile(db, batch, "ani", LATER) == 2
+    batch = await batches.batch_numbered(batch.id)
+    assert sorted(row.what for row in await Difference.all()) == ["missing", "stranger", "twice"]
+    assert await _tried(batches.close(batch, "ani", LATER)) == "staff.batch_differs"
+    for row in await batches.open_differences(batch.id):
+        await batches.explain(row.id, "asked the bank", "citra", LATER)
+    await batches.close(batch, "ani", LATER)
+    assert await problems(db) == []
+
+
+async def test_a_payment_is_followed_back_to_its_cause(db: BaseDBAsyncClient) -> None:
+    _, (reference,) = await sent(db, 1)
+    await says(reference, FAILED, 0, reason="institution_down")
+    batch = await checked(db)
+    [second] = await send(db, batch)
+    await says(second, PAID, gateway_id="SB1")
+    found = await batches.trace(second)
+    assert [row.reference for row in found.attempts] == [reference, second]
+    assert list(batches.causes(found.due)) == ["grant:1"]
+    assert [(event.status, event.by) for event in found.events] == [
+        ("prepared", "ani"), ("checked", "ani"), ("approved", "budi"), ("submitting", "budi"),
+    ]  # fmt: skip
+    assert await _tried(batches.trace("GLB-X")) == "staff.no_payment"
+
+
+async def test_a_full_disk_loses_nothing(db: BaseDBAsyncClient) -> None:
+    """An answer that could not be written is heard again; what was sent is asked about."""
+    if db.capabilities.dialect != "sqlite":
+        pytest.skip("PostgreSQL's disk can't be made full here: the transaction fails there in the same way")
+    batch, (reference, *_) = await sent(db, 40)
+    pages = (await db.execute_query_dict("PRAGMA page_count"))[0]["page_count"]
+    await db.execute_query(f"PRAGMA max_page_count = {pages}")
+    answers = [PaymentAnswer(row.reference, PAID, 1_000_000, "x" * 60) for row in await Payment.all()]
+    with pytest.raises(Exception, match="full"):
+        await settling.hear("file", answers, "callback", LATER)
+    await db.execute_query("PRAGMA max_page_count = 1000000")
+    assert (await Payment.get(reference=reference)).status == PaymentStatus.SUBMITTING
+    assert await settling.to_ask_about(db, batch, None, 50, NOON) == []
+    assert len(await settling.to_ask_about(db, batch, None, 50, LATER)) == 40
+    await settling.hear("file", answers, "inquiry", LATER)
+    assert await Payment.filter(status=PaymentStatus.PAID).count() == 40
+    assert await problems(db) == []
+
+
+# --- rules
+
+STATUSES, OUTCOMES = st.sampled_from(PaymentStatus), st.sampled_from(PaymentOutcome)
+
+
+@given(st.lists(st.tuples(OUTCOMES, st.sampled_from([0, 5, 7])), max_size=12))
+def test_whatever_a_gateway_says_money_is_moved_as_it_says_or_a_difference_is_noted(
+    said: list[tuple[PaymentOutcome, int]],
+) -> None:
+    """A payment of 7 is counted as arrived once at most, and never without the gateway saying so."""
+    status, differences = PaymentStatus.SUBMITTING, 0
+    arrived = 0
+    for outcome, amount in said:
+        made = paying.settle(status, 7, outcome, amount)
+        assert made.status is None or made.difference is None
+        differences += made.difference is not None
+        if made.status == PaymentStatus.PAID:
+            assert (outcome, amount) == (PAID, 7)
+            arrived += 1
+        if made.status == PaymentStatus.BOUNCED:
+            arrived -= 1
+        status = made.status or status
+    assert arrived in (0, 1)
+    assert (arrived == 1) == (status == PaymentStatus.PAID)
+    confirmed = any(each == (PAID, 7) for each in said)
+    assert confirmed or arrived == 0
+
+
+@given(STATUSES, OUTCOMES)
+def test_a_final_payment_stays_final_but_for_a_bounce(status: PaymentStatus, outcome: PaymentOutcome) -> None:
+    made = paying.settle(status, 7, outcome, 7)
+    if status in paying.FINAL:
+        assert made.status in (None, PaymentStatus.BOUNCED)
+
+
+@given(st.datetimes(min_value=NOON.replace(tzinfo=None), timezones=st.just(NOON.tzinfo)), st.integers(0, 48))
+def test_months_are_counted_by_the_calendar(moment: Any, months: int) -> None:
+    if moment.year > 9000:
+        return
+    due = paying.months_after(moment, months)
+    assert due >= moment or months
+    first, then = paying.day_of(moment), paying.day_of(due)
+    assert (then.year * 12 + then.month) - (first.year * 12 + first.month) == months
+    assert then.day <= first.day
+
+
+@given(st.dates(max_value=NOON.date().replace(year=9000)), st.sampled_from([(12, 31), (6, 30), (2, 29), (12, 15)]))
+def test_a_balance_always_leaves_the_days_for_the_first_training(granted: Any, ends: tuple[int, int]) -> None:
+    last = paying.balance_ends(granted, 30, ends)
+    assert last >= granted + timedelta(days=30)
+    assert last <= granted + timedelta(days=30 + 367)
+    assert granted > paying.expired_before(last, 30, ends)
+    assert granted <= paying.expired_before(last + timedelta(days=1), 30, ends)
+
+
+def test_two_references_differ_and_progress_is_said_in_words() -> None:
+    assert len({paying.new_reference() for _ in range(1_000)}) == 1_000
+    standing = {"paid": (64_251, 64_251_000_000), "submitted": (103_860, 103_860_000_000)}
+    state = paying.progress(standing, NOON, NOON, NOON + timedelta(minutes=68))
+    assert paying.spoken(state) == "64,251 of 168,111, Rp64.3 bn, about 1 h 50 left"
+
+
+async def test_writing_is_one_after_the_other(db: BaseDBAsyncClient) -> None:
+    """What the verbs of batches rest on."""
+    async with writing() as connection:
+        await connection.execute_query("UPDATE payout_batch SET name = name")
