@@ -250,7 +250,8 @@ def main() -> None:
         found = asyncio.run(rehearse(Path(folder), PEOPLE, KILLS, SEED, DATABASE))
         claims = [
             Claim("processes killed at random moments", sum(found["deaths"].values()), KILLS),
-            Claim("rupiah by which the bank's book and our ledger differ", abs(found["ours"] - found["theirs"]), 0, at_least=False),
+            Claim("rupiah by which the bank's book and our ledger differ",
+                  abs(found["ours"] - found["theirs"]), 0, at_least=False),
             Claim("people who were paid twice", found["paid_twice"], 0, at_least=False),
             Claim("people who were due and left out", found["left_out"] + found["dues_open"], 0, at_least=False),
             Claim("rupiah still in flight", found["in_flight"], 0, at_least=False),

@@ -141,9 +141,11 @@ class PayoutTables(TurnTables):
         lock = " FOR UPDATE SKIP LOCKED" if self._postgres else ""
         marks = self._marks_from(5, len(before))
         rows = await db.execute_query_dict(
-            f"UPDATE payment SET status = {mark}1, lease_until = {mark}2, tries = tries + 1 WHERE id IN ("  # noqa: S608
-            f"SELECT id FROM payment WHERE batch_id = {mark}3 AND status IN ({marks}) ORDER BY id LIMIT {mark}4{lock}) "
-            f"AND status IN ({marks}) RETURNING id",
+            # Materialized: a mere subquery PostgreSQL may run anew for each row, and find more than the limit.
+            f"WITH picked AS MATERIALIZED (SELECT id FROM payment WHERE batch_id = {mark}3 "  # noqa: S608
+            f"AND status IN ({marks}) ORDER BY id LIMIT {mark}4{lock}) "
+            f"UPDATE payment SET status = {mark}1, lease_until = {mark}2, tries = tries + 1 "
+            f"WHERE id IN (SELECT id FROM picked) AND status IN ({marks}) RETURNING id",
             [after, self.moment(lease), batch_id, limit, *before],
         )
         return sorted(row["id"] for row in rows)
@@ -157,12 +159,14 @@ class PayoutTables(TurnTables):
         """
         mark = self._mark
         rows = await db.execute_query_dict(
-            f"UPDATE payment SET lease_until = {mark}1, "  # noqa: S608
-            "status = CASE status WHEN 'submitting' THEN 'unknown' ELSE status END "
-            f"WHERE id IN (SELECT id FROM payment WHERE batch_id = {mark}2 AND ("
+            f"WITH picked AS MATERIALIZED (SELECT id FROM payment WHERE batch_id = {mark}2 AND ("  # noqa: S608
             f"(status IN ('submitting', 'unknown') AND lease_until <= {mark}3) "
             f"OR (status = 'submitted' AND sent_at <= {mark}4 AND (lease_until IS NULL OR lease_until <= {mark}3))"
-            f") ORDER BY id LIMIT {mark}5) AND (lease_until IS NULL OR lease_until <= {mark}3) RETURNING id",
+            f") ORDER BY id LIMIT {mark}5) "
+            f"UPDATE payment SET lease_until = {mark}1, "
+            "status = CASE status WHEN 'submitting' THEN 'unknown' ELSE status END "
+            f"WHERE id IN (SELECT id FROM picked) AND (lease_until IS NULL OR lease_until <= {mark}3) "
+            "AND status IN ('submitting', 'unknown', 'submitted') RETURNING id",
             [self.moment(lease), batch_id, self.moment(now), self.moment(silent_since), limit],
         )
         return sorted(row["id"] for row in rows)

@@ -14,6 +14,8 @@ from domain.trainings import listings
 from domain.trainings.catalogue import Catalogue
 from domain.trainings.rules import Line, read_line
 from domain.waves.rules import deadline
+from models.enums import DueKind, DueStatus, Payee
+from models.payout import Due
 from models.training import Training
 from models.wave import Place, Wave
 
@@ -55,6 +57,15 @@ async def catalogue(now: datetime) -> Catalogue:
     today = now.astimezone(WIB).date()
     found = [listings.listing_of(row, today) for row in await listings.changed(None)]
     return Catalogue([each for each in found if each], PROGRAMME.trainings.rating_weight)
+
+
+async def first_incentive_paid(person_id: int, now: datetime) -> None:
+    """What opens the surveys, without the payment behind it."""
+    paid = {"status": DueStatus.PAID, "paid_at": now}
+    about = {"kind": DueKind.INCENTIVE, "payee": Payee.PERSON, "payee_id": person_id, "amount": 600_000}
+    await Due.update_or_create(
+        defaults={**about, **paid, "due_at": now, "made_at": now}, key=f"incentive:1:{person_id}"
+    )
 
 
 async def place_for(person_id: int, now: datetime, number: int = 99, programme: Programme = KEPT_HERE) -> Place:

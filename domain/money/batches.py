@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F, Q
 from tortoise.functions import Sum
 
@@ -65,7 +66,11 @@ async def prepare(
     adds to the batch as long as nobody has checked it; after that a new one begins.
     """
     kinds = [str(each) for each in KINDS[kind]]
-    batch, tables = await _open_batch(kind, wave_id, gateway, by, now, wave_number), PayoutTables(db)
+    about, tables = f"{kind} wave {wave_number}" if wave_id else kind, PayoutTables(db)
+    try:
+        batch = await _open_batch(kind, about, wave_id, gateway, by, now)
+    except IntegrityError:  # somebody began one at the same moment
+        batch = await _open_batch(kind, about, wave_id, gateway, by, now)
     added = after = 0
     while rows := await tables.payable(db, kinds, wave_id, batch.until, after, PORTION):
         async with writing() as connection:
@@ -77,9 +82,8 @@ async def prepare(
     return Prepared(batch, added, await tables.unaccounted(db, kinds, wave_id, batch.until))
 
 
-async def _open_batch(kind: str, wave_id: int, gateway: str, by: str, now: datetime, wave_number: int) -> PayoutBatch:
+async def _open_batch(kind: str, about: str, wave_id: int, gateway: str, by: str, now: datetime) -> PayoutBatch:
     async with writing():
-        about = f"{kind} wave {wave_number}" if wave_id else kind
         kinds = " ".join(KINDS[kind])
         waiting = PayoutBatch.filter(kinds=kinds, wave_id=wave_id, gateway=gateway, status=BatchStatus.PREPARED)
         if batch := await waiting.order_by("id").first():

@@ -44,7 +44,7 @@ async def test_made_once_submitted_and_used_when_approved(
         sender = WhatsAppSender(account, "+620000", known.contents)
         values = {"wave": "3", "deadline_date": "24 Desember 2026", "check_code": "K7M2QX"}
         await sender.send(NUMBER, Rendered("x", template=chosen["sid"], variables=values), 1)
-        assert "terpilih di gelombang 3! Pilih pelatihan pertama paling lambat 24 Desember 2026" in peer.sent[0]["body"]
+        assert "pilih pelatihan pertama paling lambat 24 Desember 2026" in peer.sent[0]["body"]
         question = Rendered("Pendidikan?", (Label("a~1", "SD"), Label("b~1", "SMA")))
         assert isinstance(await sender.send(NUMBER, question, 2), Sent)
         assert peer.sent[1]["form"]["ContentSid"] == known.contents["buttons_2"]

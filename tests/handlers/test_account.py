@@ -10,17 +10,15 @@ from domain.errors import DomainError
 from domain.money import accounts, batches, dues, settling
 from domain.money.actions import problems, training_balance
 from domain.ports import AccountAnswer, PaymentAnswer
-from handlers.conversation import AccountOutcome, Inbound
-from models.enums import AccountVerdict, Channel, DueStatus, Institution, Match, Payee, PaymentOutcome
+from models.enums import DueStatus, Institution, Match, Payee, PaymentOutcome
 from models.payout import AccountInquiry, Due, PayeeAccount, Payment
 from models.person import Person as Row
 from models.training import Purchase
 from models.wave import Place
+from tests.handlers.account import institution_says
 from tests.handlers.talk import NOON, Clock, Person
 from tests.handlers.test_trainings import provider_does, selected, talk
 from tests.trainings import PROGRAMME
-
-GOOD = AccountAnswer(exists=True, name=Match.MATCH, phone=Match.MATCH)
 
 LINKING = """
 orang: rekening
@@ -56,26 +54,6 @@ orang: beli
 bot:   trainings.confirm
 """
 FINDING_AGAIN = FINDING.replace("orang: barsita\nbot:   trainings.list\n", "")
-
-
-async def institution_says(person: Person, answer: AccountAnswer | None = GOOD) -> list[str]:
-    """What the worker does: ask, keep the verdict, bring it into the conversation."""
-    clock_now = person.engine._clock()
-    inquiry = await accounts.claim_inquiry(clock_now)
-    assert inquiry is not None
-    verdict = accounts.verdict_of(answer) if answer else AccountVerdict.BUSY
-    async with in_transaction():
-        await accounts.keep_verdict(inquiry, verdict)
-    return person._hear(
-        await person.engine.take_turn(
-            Inbound(
-                channel=Channel.INTERNAL,
-                address=str(inquiry.conversation_id),
-                external_id=f"account:{inquiry.id}",
-                outcome=AccountOutcome(inquiry.id, verdict),
-            )
-        )
-    )
 
 
 async def link(person: Person) -> list[str]:

@@ -19,7 +19,7 @@ from models.person import Person as Row
 from models.survey import SurveyResponse
 from tests.handlers.talk import NOON, Clock, Person
 from tests.handlers.test_trainings import provider_does, selected
-from tests.trainings import PROGRAMME
+from tests.trainings import PROGRAMME, first_incentive_paid
 
 
 async def _reviewed() -> int:
@@ -31,6 +31,7 @@ async def _reviewed() -> int:
     await provider_does("completion")
     async with in_transaction():
         await reviews.review(row.id, 1, 5, "Bagus sekali ini", PROGRAMME.trainings, NOON)
+        await first_incentive_paid(row.id, NOON)
         await open_due(row.id, PROGRAMME, NOON)
     return int(row.id)
 
@@ -134,7 +135,7 @@ async def test_the_second_opens_a_month_after_the_first_and_is_told(db: BaseDBAs
             else:
                 async with in_transaction():
                     assert await finish(number, survey, {}, "id", later, PROGRAMME, later) == 50_000
-        clock.forward(days=70)
+        clock.forward(days=59)
         assert await person.say("survei") == ["surveys.none"]
         assert await balance(accounts.incentives_of(number)) == 100_000
 
