@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 FACENET := .venv-facenet/bin
 
-.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards bench-notices rehearse-notices bench-draw bench-catalogue facenet-worker test-facenet lock messages clean
+.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards bench-notices bench-payouts rehearse-payouts rehearse-notices bench-draw bench-catalogue facenet-worker test-facenet lock messages clean
 
 # For trying out: a civil registry of two people who never existed, unless one is set.
 ifeq ($(shell grep -s '^GELOMBANG_REGISTRY' .env),)
@@ -44,6 +44,12 @@ bench-faces: .venv/dev .venv-facenet/worker  ## faces recognised: accuracy, time
 
 bench-notices: .venv/dev  ## 200,000 notices created, drained, and paced while people write
 	$(BIN)/python -m benchmarks.notices
+
+bench-payouts: .venv/dev  ## 168,111 transfers through the sandbox bank to reconciled, ten million postings proved
+	$(BIN)/python -m benchmarks.payouts
+
+rehearse-payouts: .venv/dev  ## a wave from selection to closed batches with thirty kill -9: book and ledger have to agree
+	$(BIN)/python -m benchmarks.payout_rehearsal
 
 rehearse-notices: .venv/dev  ## a wave's news over HTTP to stand-ins, with failures and two kill -9: it has to add up
 	$(BIN)/python -m benchmarks.rehearsal

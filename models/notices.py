@@ -194,12 +194,13 @@ class NoticeTables(TurnTables):
     async def claim_due(self, db: BaseDBAsyncClient, channel: str, now: datetime, limit: int) -> list[NoticeRow]:
         """Take notices of one channel that are due, the most urgent first; they are this transaction's."""
         mark = self._mark
+        # Materialized: a mere subquery PostgreSQL may run anew for each row, and find more than the limit.
         rows = await db.execute_query_dict(
-            f"UPDATE notice SET status = '{SENDING}' WHERE id IN "  # noqa: S608
-            f"(SELECT id FROM notice WHERE status = '{ROUTED}' AND channel = {mark}1 AND due_at <= {mark}2 "
-            f"ORDER BY priority, due_at, id LIMIT {mark}3"
+            f"WITH picked AS MATERIALIZED (SELECT id FROM notice WHERE status = '{ROUTED}' "  # noqa: S608
+            f"AND channel = {mark}1 AND due_at <= {mark}2 ORDER BY priority, due_at, id LIMIT {mark}3"
             + (" FOR UPDATE SKIP LOCKED" if self._postgres else "")
-            + f") RETURNING {_NOTICE}",
+            + f") UPDATE notice SET status = '{SENDING}' "  # noqa: S608
+            f"WHERE id IN (SELECT id FROM picked) RETURNING {_NOTICE}",
             [channel, self.moment(now), limit],
         )
         return sorted((_notice(row) for row in rows), key=lambda row: row.id)

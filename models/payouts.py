@@ -54,6 +54,11 @@ class PaymentRow:
 class PayoutTables(TurnTables):
     """The statements, in the dialect of the connection."""
 
+    async def lock_batches(self, db: BaseDBAsyncClient) -> None:
+        """One who begins a batch after the other, to the end of the transaction; on SQLite any writer is alone."""
+        if self._postgres:
+            await db.execute_query_dict("SELECT pg_advisory_xact_lock(hashtext('payout_batch'))::text AS locked")
+
     async def add_dues(self, db: BaseDBAsyncClient, dues: Sequence[DueRow], now: datetime) -> set[str]:
         """Make dues, each key once for ever; gives the keys that are new. At most a few thousand a call."""
         moment, opened = self.moment(now), DueStatus.OPEN.value
@@ -140,8 +145,8 @@ class PayoutTables(TurnTables):
         mark = self._mark
         lock = " FOR UPDATE SKIP LOCKED" if self._postgres else ""
         marks = self._marks_from(5, len(before))
+        # Materialized: a mere subquery PostgreSQL may run anew for each row, and find more than the limit.
         rows = await db.execute_query_dict(
-            # Materialized: a mere subquery PostgreSQL may run anew for each row, and find more than the limit.
             f"WITH picked AS MATERIALIZED (SELECT id FROM payment WHERE batch_id = {mark}3 "  # noqa: S608
             f"AND status IN ({marks}) ORDER BY id LIMIT {mark}4{lock}) "
             f"UPDATE payment SET status = {mark}1, lease_until = {mark}2, tries = tries + 1 "

@@ -340,12 +340,14 @@ class TurnTables:
     async def stranded(self, db: BaseDBAsyncClient, now: datetime, lease: timedelta, limit: int) -> list[OutboxRow]:
         """Claim messages that nobody attempts any more: queued ones, and those whose lease ran out in a crash."""
         mark = self._mark
+        # Materialized: a mere subquery PostgreSQL may run anew for each row, and find more than the limit.
         rows = await db.execute_query_dict(
-            f"UPDATE outbox SET status = {mark}1, lease_until = {mark}2 WHERE id IN "  # noqa: S608
-            f"(SELECT id FROM outbox WHERE status IN ('{OutboxStatus.QUEUED}', '{OutboxStatus.ATTEMPTING}') "
+            "WITH picked AS MATERIALIZED (SELECT id FROM outbox "  # noqa: S608
+            f"WHERE status IN ('{OutboxStatus.QUEUED}', '{OutboxStatus.ATTEMPTING}') "
             f"AND (lease_until IS NULL OR lease_until < {mark}3) ORDER BY id LIMIT {mark}4"
             + (" FOR UPDATE SKIP LOCKED" if self._postgres else "")
-            + f") RETURNING {_OUTBOX}",
+            + f") UPDATE outbox SET status = {mark}1, lease_until = {mark}2 WHERE id IN (SELECT id FROM picked) "  # noqa: S608
+            f"RETURNING {_OUTBOX}",
             [OutboxStatus.ATTEMPTING.value, self.moment(now + lease), self.moment(now), limit],
         )
         return sorted((_outbox(row) for row in rows), key=lambda row: row.id)
@@ -391,11 +393,11 @@ class TurnTables:
         """Claim messages of which nobody knows whether they went out, with the time of their last attempt."""
         mark = self._mark
         rows = await db.execute_query_dict(
-            f"UPDATE outbox SET lease_until = {mark}1 WHERE id IN "  # noqa: S608
-            f"(SELECT id FROM outbox WHERE status = '{OutboxStatus.UNKNOWN}' AND lease_until < {mark}2 "
-            f"ORDER BY id LIMIT {mark}3"
+            f"WITH picked AS MATERIALIZED (SELECT id FROM outbox WHERE status = '{OutboxStatus.UNKNOWN}' "  # noqa: S608
+            f"AND lease_until < {mark}2 ORDER BY id LIMIT {mark}3"
             + (" FOR UPDATE SKIP LOCKED" if self._postgres else "")
-            + f") RETURNING {_OUTBOX}, sent_at",
+            + f") UPDATE outbox SET lease_until = {mark}1 WHERE id IN (SELECT id FROM picked) "  # noqa: S608
+            f"RETURNING {_OUTBOX}, sent_at",
             [self.moment(now + lease), self.moment(now), limit],
         )
         times = [when(row.pop("sent_at")) for row in rows]

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F, Q
 from tortoise.functions import Sum
 
@@ -67,10 +66,7 @@ async def prepare(
     """
     kinds = [str(each) for each in KINDS[kind]]
     about, tables = f"{kind} wave {wave_number}" if wave_id else kind, PayoutTables(db)
-    try:
-        batch = await _open_batch(kind, about, wave_id, gateway, by, now)
-    except IntegrityError:  # somebody began one at the same moment
-        batch = await _open_batch(kind, about, wave_id, gateway, by, now)
+    batch = await _open_batch(kind, about, wave_id, gateway, by, now)
     added = after = 0
     while rows := await tables.payable(db, kinds, wave_id, batch.until, after, PORTION):
         async with writing() as connection:
@@ -83,7 +79,8 @@ async def prepare(
 
 
 async def _open_batch(kind: str, about: str, wave_id: int, gateway: str, by: str, now: datetime) -> PayoutBatch:
-    async with writing():
+    async with writing() as connection:
+        await PayoutTables(connection).lock_batches(connection)
         kinds = " ".join(KINDS[kind])
         waiting = PayoutBatch.filter(kinds=kinds, wave_id=wave_id, gateway=gateway, status=BatchStatus.PREPARED)
         if batch := await waiting.order_by("id").first():
