@@ -275,6 +275,42 @@ class PayoutTables(TurnTables):
         )
         return [(row["reference"], row["amount"]) for row in rows]
 
+    async def unposted(self, db: BaseDBAsyncClient) -> list[int]:
+        """Payments whose postings do not fit how they stand: handed over, arrived, failed or sent back."""
+        rows = await db.execute_query_dict(
+            "SELECT p.id FROM payment p JOIN due d ON d.id = p.due_id "
+            "LEFT JOIN posting sent ON sent.key = 'send:' || p.id "
+            "LEFT JOIN posting paid ON paid.key = 'paid:' || p.id "
+            "LEFT JOIN posting unpaid ON unpaid.key = 'unpaid:' || p.id "
+            "LEFT JOIN posting back ON back.key = 'bounced:' || p.id "
+            "WHERE d.kind <> 'collection' AND ("
+            "(p.sent_at IS NOT NULL) <> (sent.amount IS NOT NULL) OR sent.amount <> p.amount "
+            "OR (p.status IN ('paid', 'bounced')) <> (paid.amount IS NOT NULL) OR paid.amount <> p.amount "
+            "OR (p.status = 'failed' AND p.sent_at IS NOT NULL) <> (unpaid.amount IS NOT NULL) "
+            "OR unpaid.amount <> p.amount "
+            "OR (p.status = 'bounced') <> (back.amount IS NOT NULL) OR back.amount <> p.amount) ORDER BY p.id"
+        )
+        return [row["id"] for row in rows]
+
+    async def misplaced(self, db: BaseDBAsyncClient) -> list[tuple[int, int, int]]:
+        """People, as (person, credited, accounted for), whose credited balance is not what they have left, have bought
+        and not redeemed yet, and what was or is to be collected from their account.
+        """
+        rows = await db.execute_query_dict(
+            "WITH credited AS (SELECT payee_id, SUM(amount) AS amount FROM due "
+            "WHERE kind = 'balance' AND status = 'paid' GROUP BY payee_id), "
+            "taken AS (SELECT payee_id, SUM(amount) AS amount FROM due "
+            "WHERE kind = 'collection' AND status <> 'dropped' GROUP BY payee_id), "
+            "bought AS (SELECT person_id, SUM(price) AS amount FROM purchase "
+            "WHERE live AND redeemed_at IS NULL GROUP BY person_id), "
+            "known AS (SELECT c.payee_id, c.amount AS credited, COALESCE(a.balance, 0) + COALESCE(b.amount, 0) "
+            "+ COALESCE(t.amount, 0) AS accounted FROM credited c "
+            "LEFT JOIN ledger_account a ON a.kind = 'training_balance' AND a.subject_id = c.payee_id "
+            "LEFT JOIN bought b ON b.person_id = c.payee_id LEFT JOIN taken t ON t.payee_id = c.payee_id) "
+            "SELECT payee_id, credited, accounted FROM known WHERE credited <> accounted ORDER BY payee_id"
+        )
+        return [(row["payee_id"], int(row["credited"]), int(row["accounted"])) for row in rows]
+
     async def wave_figures(self, db: BaseDBAsyncClient) -> list[dict[str, Any]]:
         """What became of each wave's money, in rupiah: see domain.money.report.WaveFigures."""
         kind = "split_part(p.key, ':', 1)" if self._postgres else "substr(p.key, 1, instr(p.key, ':') - 1)"

@@ -18,6 +18,7 @@ from models.enums import AccountKind
 from models.ledger import LedgerTables
 from models.money import LedgerAccount, Posting
 from models.movement import Account, Movement, OverdrawnError
+from models.payouts import PayoutTables
 
 
 async def post(db: BaseDBAsyncClient, movements: Sequence[Movement], now: datetime) -> set[str]:
@@ -90,8 +91,13 @@ async def problems(db: BaseDBAsyncClient) -> list[str]:
     ]
     overdrawn = LedgerAccount.filter(balance__lt=0).exclude(kind=AccountKind.TREASURY)
     found += [f"{row.kind} {row.subject_id} is overdrawn: {row.balance:,}" for row in await overdrawn]
-    unbacked = await tables.unbacked(db)
-    return found + [f"purchase {number}: its price and status do not fit its postings" for number in unbacked]
+    unbacked, payments = await tables.unbacked(db), PayoutTables(db)
+    found += [f"purchase {number}: its price and status do not fit its postings" for number in unbacked]
+    found += [f"payment {number}: it does not stand as its postings say" for number in await payments.unposted(db)]
+    return found + [
+        f"person {number}: {credited:,} were credited to their account, {accounted:,} are accounted for"
+        for number, credited, accounted in await payments.misplaced(db)
+    ]
 
 
 async def totals() -> list[tuple[str, int, int]]:
