@@ -2,8 +2,8 @@
 
 PAYOUTS=n (168,111) balances of Rp1,000,000 go through the sandbox bank, a process of its own over HTTP: 100 ms latency,
 1 % accepted and never answered, 1 % refused, every settled payment called back. Prepared, checked, approved, handed
-over by one worker process, settled, and reconciled with the bank's statement; what was refused goes out in a second
-batch. Then POSTINGS=n (10,000,000) postings on a million accounts are proved, on SQLite and on PostgreSQL
+over by one worker process, settled, and reconciled with the bank's statement; what was refused goes out in further
+batches. Then POSTINGS=n (10,000,000) postings on a million accounts are proved, on SQLite and on PostgreSQL
 (DATABASES=sqlite,postgres; the payouts run on the first of them).
 
 Claims: everything is final and reconciled within ten minutes, where the programme took three to five hours; the bank's
@@ -149,8 +149,12 @@ async def pay(folder: Path, kind: str) -> dict[str, Any]:
             try:
                 first, figures = await send(db, worker.pid)
                 figures["reconcile_s"] = await reconcile(db, gateway, first)
-                second, rest = await send(db, worker.pid)
-                figures["second_batch_s"] = rest["pay_s"] + await reconcile(db, gateway, second)
+                begun, figures["batches"] = time.monotonic(), 1
+                while await Payment.filter(status=PaymentStatus.PAID).count() < PAYOUTS:
+                    following, _ = await send(db, worker.pid)
+                    await reconcile(db, gateway, following)
+                    figures["batches"] += 1
+                figures["later_batches_s"] = time.monotonic() - begun
                 figures["worker_cpu_s"], figures["worker_mb"] = cpu_seconds(worker.pid), peak_megabytes(worker.pid)
             finally:
                 worker.kill()
@@ -164,17 +168,13 @@ async def pay(folder: Path, kind: str) -> dict[str, Any]:
             return {
                 **figures,
                 "paid": paid,
-                "refused_first": PAYOUTS - int(book["payouts"]["restricted paid"][0]) + await _second(second.id),
+                "refused": await Payment.filter(status=PaymentStatus.FAILED).count(),
                 "ledger_rupiah": held,
                 "bank_rupiah": book["restricted"],
                 "differences": await Difference.all().count(),
                 "ledger_faults": len(faulty),
                 "ledger_check_s": time.monotonic() - begun,
             }
-
-
-async def _second(batch_id: int) -> int:
-    return await Payment.filter(batch_id=batch_id).count()
 
 
 async def prove(folder: Path, kind: str) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def main() -> None:
             (folder / kind).mkdir()
             proofs[kind] = asyncio.run(prove(folder / kind, kind))
             print(proofs[kind], flush=True)
-    parts = ("prepare_s", "check_and_approve_s", "pay_s", "reconcile_s", "second_batch_s")
+    parts = ("prepare_s", "check_and_approve_s", "pay_s", "reconcile_s", "later_batches_s")
     whole = sum(paid[part] for part in parts)
     claims = [
         Claim(f"seconds from what is due to reconciled, {PAYOUTS:,} payouts", whole, 600, at_least=False),

@@ -17,7 +17,9 @@ from domain.clock import day_of
 from domain.programme import Programme
 from domain.questions import Survey
 from domain.surveys.actions import open_some
+from domain.trainings.incentives import qualify, who_may_qualify
 from models import crypto
+from models.database import writing
 from models.survey import SurveyResponse
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,12 @@ class Surveys:
         await again_and_again("surveys", self.sweep, lambda: SWEEP_SECONDS)
 
     async def sweep(self) -> None:
-        """Open what is due, in small transactions."""
+        """Open what is due, in small transactions; before that, incentives of those who have done everything for one
+        (a certificate may come after the review).
+        """
+        for person_id in await who_may_qualify():
+            async with writing() as db:
+                await qualify(db, person_id, self._programme, self._clock())
         while True:
             async with in_transaction():
                 opened = await open_some(self._programme, self._clock())
