@@ -35,7 +35,7 @@ from models.enums import AccountKind, Channel, DueStatus, PlaceStatus, Randomnes
 from models.money import LedgerAccount
 from models.payout import Difference, Due, PayoutBatch
 from models.wave import Entry, Place, Wave
-from tests.payouts.bank import free_port, link_all, sandbox_bank, summary
+from tests.payouts.bank import SECRET, free_port, link_all, sandbox_bank, summary
 
 PEOPLE = int(os.environ.get("PEOPLE", "1500"))
 KILLS = int(os.environ.get("KILLS", "30"))
@@ -187,6 +187,7 @@ async def rehearse(folder: Path, people: int, kills: int, seed: int, url: str = 
             "GELOMBANG_INDEX_KEY": keys[1],
             "GELOMBANG_PORT": str(port),
             "GELOMBANG_SANDBOX_BANK_URL": bank,
+            "GELOMBANG_SANDBOX_BANK_SECRET": SECRET,
             "GELOMBANG_PAYOUT_PACE": str(PACE),
         }
         rehearsal = Rehearsal(environment, kills, seed)

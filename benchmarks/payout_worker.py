@@ -52,13 +52,14 @@ async def work() -> None:
     settling.LEASE = settling.ASK_AGAIN = timedelta(seconds=4)
     settling.ASK_FIRST = timedelta(seconds=1)
     gateway = SandboxGateway(
-        settings.sandbox_bank_url, side_by_side=settings.payout_side_by_side, a_second=settings.payout_pace, seconds=1.5
-    )
+        settings.sandbox_bank_url, settings.bank_secret(), side_by_side=settings.payout_side_by_side,
+        a_second=settings.payout_pace, seconds=1.5,
+    )  # fmt: skip
     gateway.asks_after = 5.0
     async with database(settings.database_url) as db:
         paying = Payouts(db, gateway, clock.now, _nobody, lambda: None)
         site = application()
-        PayoutDesk("sandbox", paying.ear, "").add_routes(site)
+        PayoutDesk("sandbox", paying.ear, settings.bank_secret()).add_routes(site)
         runner = web.AppRunner(site, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()

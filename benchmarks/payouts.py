@@ -40,7 +40,7 @@ from models.database import database, migrate
 from models.enums import AccountKind, Channel, PaymentStatus
 from models.money import LedgerAccount
 from models.payout import Difference, Payment, PayoutBatch
-from tests.payouts.bank import PROGRAMME, free_port, link_all, sandbox_bank, summary, wave_of
+from tests.payouts.bank import PROGRAMME, SECRET, free_port, link_all, sandbox_bank, summary, wave_of
 
 PAYOUTS = int(os.environ.get("PAYOUTS", "168111"))
 POSTINGS = int(os.environ.get("POSTINGS", "10000000"))
@@ -132,8 +132,9 @@ async def pay(folder: Path, kind: str) -> dict[str, Any]:
     }  # fmt: skip
     async with fresh(kind, folder) as url, sandbox_bank(folder, callback_url=callback, **faults) as bank:
         environment = {
-            **os.environ, "GELOMBANG_DATABASE_URL": url, "GELOMBANG_SECRET_KEYS": f"1:{keys[0]}",
-            "GELOMBANG_INDEX_KEY": keys[1], "GELOMBANG_PORT": str(port), "GELOMBANG_SANDBOX_BANK_URL": bank,
+            **os.environ, "GELOMBANG_DATABASE_URL": url,
+            "GELOMBANG_SECRET_KEYS": f"1:{keys[0]}",
+            "GELOMBANG_SANDBOX_BANK_SECRET": SECRET, "GELOMBANG_INDEX_KEY": keys[1], "GELOMBANG_PORT": str(port), "GELOMBANG_SANDBOX_BANK_URL": bank,
             "GELOMBANG_PAYOUT_SIDE_BY_SIDE": str(SIDE_BY_SIDE),
         }  # fmt: skip
         async with database(url) as db:
@@ -145,7 +146,7 @@ async def pay(folder: Path, kind: str) -> dict[str, Any]:
             )  # fmt: skip
             assert worker.stdout is not None
             await worker.stdout.readline()
-            gateway = SandboxGateway(bank, side_by_side=10, a_second=0)
+            gateway = SandboxGateway(bank, SECRET, side_by_side=10, a_second=0)
             try:
                 first, figures = await send(db, worker.pid)
                 figures["reconcile_s"] = await reconcile(db, gateway, first)

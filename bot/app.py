@@ -240,8 +240,9 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
         DrawPages(settings.draws_dir).add_routes(site)
         KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
         ProviderApi(clock.now).add_routes(site)
-        token = settings.xendit_callback_token.get_secret_value()
-        PayoutDesk(settings.payout_gateway, app.payouts.ear, token).add_routes(site)
+        called_back = settings.xendit_callback_token.get_secret_value()
+        secret = called_back if settings.payout_gateway == "xendit" else settings.bank_secret()
+        PayoutDesk(settings.payout_gateway, app.payouts.ear, secret).add_routes(site)
         if telegram:
             site.router.add_post("/webhooks/telegram", webserver.guarded(telegram.webhook(app.receive)))
         if twilio:

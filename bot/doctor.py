@@ -9,7 +9,9 @@ from bot.app import twilio_account
 from bot.channels.mail import MailSender
 from bot.gateways.civil_registry import CsvRegistry
 from bot.gateways.faces.chosen import chosen
+from bot.gateways.payouts.chosen import chosen as chosen_gateway
 from bot.settings import Settings
+from domain import clock
 from domain.programme import DEFAULT, load, load_partners
 from models import crypto
 from models.database import database, pending_migrations
@@ -28,7 +30,8 @@ class Finding:
 async def examine(settings: Settings) -> int:
     """Print the findings; 1 where something would not work."""
     findings = [*_keys(settings), *await _database(settings), *_files(settings)]
-    findings += [await _faces(settings), _cards(), *_outside(settings), *_channels(settings)]
+    findings += [await _faces(settings), _cards(), *_outside(settings), *_payouts(settings)]
+    findings += _channels(settings)
     for finding in findings:
         print(f"{MARKS[finding.level]} {finding.text}")
     return int(any(finding.level == "bad" for finding in findings))
@@ -93,6 +96,24 @@ def _cards() -> Finding:
         return Finding("ok", f"cards: {', '.join(check_models())}")
     except (OSError, ValueError) as error:
         return Finding("bad", f"cards: {error}")
+
+
+def _payouts(settings: Settings) -> Iterator[Finding]:
+    try:
+        gateway = chosen_gateway(settings)
+    except ValueError as error:
+        yield Finding("bad", f"payouts: {error}")
+        return
+    if gateway.name == "sandbox":
+        yield Finding("note", "payouts: the sandbox bank, so no money moves (GELOMBANG_PAYOUT_GATEWAY)")
+        return
+    yield Finding("ok", f"payouts: {gateway.name}")
+    if not settings.account_inquiry_url:
+        yield Finding("bad", "payouts: nobody can link an account without GELOMBANG_ACCOUNT_INQUIRY_URL")
+    held_by = load(settings.programme or DEFAULT).money_on(clock.day_of(clock.now())).held_by
+    if held_by == "account" and not gateway.restricts:
+        words = f"payouts: {gateway.name} can't credit balances for restricted use"
+        yield Finding("bad", f'{words}: set held_by = "ledger" in programme.toml')
 
 
 def _outside(settings: Settings) -> Iterator[Finding]:

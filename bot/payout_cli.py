@@ -97,7 +97,9 @@ def _bank(settings: Settings, options: argparse.Namespace) -> int:
     bank = BankSettings()
     if not bank.callback_url and not os.environ.get("GELOMBANG_BANK_CALLBACK_URL"):
         bank.callback_url = f"http://{settings.host}:{settings.port}/webhooks/sandbox-bank"
-    asyncio.run(serve_bank(bank, "127.0.0.1", options.port, lambda port: print(f"sandbox bank on {port}", flush=True)))
+    secret = settings.bank_secret()
+    said = "sandbox bank on {}".format
+    asyncio.run(serve_bank(bank, secret, "127.0.0.1", options.port, lambda port: print(said(port), flush=True)))
     return 0
 
 

@@ -196,8 +196,8 @@ class Payouts:
 class PayoutDesk:
     """What gateways call when something became of a payment."""
 
-    def __init__(self, gateway: str, ear: Ear, xendit_token: str) -> None:
-        self._gateway, self._ear, self._xendit_token = gateway, ear, xendit_token
+    def __init__(self, gateway: str, ear: Ear, secret: str) -> None:
+        self._gateway, self._ear, self._secret = gateway, ear, secret
 
     def add_routes(self, app: web.Application) -> None:
         """Add the route of the gateway that is set."""
@@ -207,15 +207,12 @@ class PayoutDesk:
             app.router.add_post("/webhooks/xendit", guarded(self._xendit))
 
     async def _sandbox(self, request: web.Request) -> web.Response:
-        headers = request.headers
-        return await self._take(
-            request,
-            lambda body: sandbox.read_callback(headers.get("X-Timestamp", ""), headers.get("X-Signature", ""), body),
-        )
+        stamp, sign = request.headers.get("X-Timestamp", ""), request.headers.get("X-Signature", "")
+        return await self._take(request, lambda body: sandbox.read_callback(self._secret, stamp, sign, body))
 
     async def _xendit(self, request: web.Request) -> web.Response:
         token = request.headers.get("x-callback-token", "")
-        return await self._take(request, lambda body: xendit.read_callback(token, self._xendit_token, body))
+        return await self._take(request, lambda body: xendit.read_callback(token, self._secret, body))
 
     async def _take(self, request: web.Request, read: Callable[[bytes], PaymentAnswer | None]) -> web.Response:
         try:

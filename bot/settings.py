@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     payout_side_by_side: int = Field(50, ge=1, le=500)
     payout_pace: float = Field(0.0, ge=0)
     sandbox_bank_url: str = "http://127.0.0.1:8070"
+    sandbox_bank_secret: SecretStr = SecretStr("")
     xendit_key: SecretStr = SecretStr("")
     xendit_callback_token: SecretStr = SecretStr("")
     xendit_url: str = "https://api.xendit.co"
@@ -94,6 +95,10 @@ class Settings(BaseSettings):
         if not secret_keys:
             secret_keys, index_key = _keys_from(self.key_file)
         return Keyring.parse(secret_keys, index_key)
+
+    def bank_secret(self) -> str:
+        """What the sandbox bank and the server know of each other; without a setting it follows from the keys."""
+        return self.sandbox_bank_secret.get_secret_value() or self.keyring().index("sandbox bank", "secret").hex()
 
 
 def new_key() -> str:

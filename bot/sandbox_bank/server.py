@@ -24,7 +24,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bot.sandbox_bank.book import Book, OtherPayoutError, Payout
 from bot.tasks import again_and_again
 
-TOKEN = SECRET = "sandbox"  # noqa: S105 - of a stand-in on this machine
 SIDE_BY_SIDE = 50  # callbacks
 CALLBACK_TRIES = 6
 COMMIT_SECONDS = 0.005
@@ -77,8 +76,11 @@ class Question(msgspec.Struct):
 class Bank:
     """Its routes, and the settling of what it accepted."""
 
-    def __init__(self, settings: BankSettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._settings, self._clock, self.book = settings, clock, Book(settings.book)
+    def __init__(
+        self, settings: BankSettings, secret: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._settings, self._secret, self._clock = settings, secret, clock
+        self.book = Book(settings.book)
         self._committed = asyncio.Event()
         self._dirty = False
         self._group: asyncio.TaskGroup | None = None
@@ -130,7 +132,7 @@ class Bank:
         return web.json_response({"status": "ok", "bank": "sandbox"})
 
     async def _inquire(self, request: web.Request) -> web.Response:
-        if not _signed_in(request):
+        if not self._signed_in(request):
             return _error(401, "token")
         try:
             question = msgspec.json.decode(await request.read(), type=Question)
@@ -142,7 +144,7 @@ class Bank:
         return web.json_response({"exists": end != "0000", "open": end != "0002", "name": mismatch, "phone": mismatch})
 
     async def _take(self, request: web.Request) -> web.Response:
-        order = await _order(request)
+        order = await self._order(request)
         if isinstance(order, web.Response):
             return order
         await asyncio.sleep(self._settings.latency_ms / 1000)
@@ -164,6 +166,23 @@ class Bank:
             if self._hit("hang", order.reference, self._settings.hang_share):
                 return await self._hang(request)
         return web.json_response(_shown(payout))
+
+    async def _order(self, request: web.Request) -> Order | web.Response:
+        """What a payout request says, or why it is refused."""
+        if not self._signed_in(request):
+            return _error(401, "token")
+        try:
+            order = msgspec.json.decode(await request.read(), type=Order)
+        except msgspec.MsgspecError:
+            return _error(400, "unreadable")
+        if order.amount <= 0 or order.way not in ("pay", "restricted", "collect"):
+            return _error(400, "unreadable")
+        if request.headers.get("Idempotency-Key") != order.reference:
+            return _error(400, "idempotency_key")
+        return order
+
+    def _signed_in(self, request: web.Request) -> bool:
+        return hmac.compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {self._secret}".encode())
 
     async def _hang(self, request: web.Request) -> web.Response:
         """Accepted, but the answer never comes."""
@@ -222,7 +241,7 @@ class Bank:
         assert self.http is not None
         for attempt in range(CALLBACK_TRIES):
             moment = str(int(time.time()))
-            headers = {"X-Timestamp": moment, "X-Signature": signature(moment, body)}
+            headers = {"X-Timestamp": moment, "X-Signature": signature(self._secret, moment, body)}
             try:
                 async with (
                     self._places,
@@ -237,14 +256,14 @@ class Bank:
             await asyncio.sleep(0.2 * 2**attempt)
 
     async def _show(self, request: web.Request) -> web.Response:
-        if not _signed_in(request):
+        if not self._signed_in(request):
             return _error(401, "token")
         await asyncio.sleep(self._settings.latency_ms / 1000)
         payout = self.book.find(request.match_info["reference"])
         return web.json_response(_shown(payout)) if payout else _error(404, "absent")
 
     async def _statement(self, request: web.Request) -> web.Response:
-        if not _signed_in(request):
+        if not self._signed_in(request):
             return _error(401, "token")
         try:
             after, limit = int(request.query.get("after", "0")), int(request.query.get("limit", "5000"))
@@ -261,7 +280,7 @@ class Bank:
         return web.json_response({"lines": lines, "last": last})
 
     async def _summary(self, request: web.Request) -> web.Response:
-        return web.json_response(self.book.summary()) if _signed_in(request) else _error(401, "token")
+        return web.json_response(self.book.summary()) if self._signed_in(request) else _error(401, "token")
 
 
 def _shown(payout: Payout) -> dict[str, Any]:
@@ -274,37 +293,18 @@ def _shown(payout: Payout) -> dict[str, Any]:
     }
 
 
-async def _order(request: web.Request) -> Order | web.Response:
-    """What a payout request says, or why it is refused."""
-    if not _signed_in(request):
-        return _error(401, "token")
-    try:
-        order = msgspec.json.decode(await request.read(), type=Order)
-    except msgspec.MsgspecError:
-        return _error(400, "unreadable")
-    if order.amount <= 0 or order.way not in ("pay", "restricted", "collect"):
-        return _error(400, "unreadable")
-    if request.headers.get("Idempotency-Key") != order.reference:
-        return _error(400, "idempotency_key")
-    return order
-
-
-def _signed_in(request: web.Request) -> bool:
-    return hmac.compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {TOKEN}".encode())
-
-
 def _error(status: int, code: str) -> web.Response:
     return web.json_response({"error": {"code": code}}, status=status)
 
 
-def signature(moment: str, body: bytes) -> str:
+def signature(secret: str, moment: str, body: bytes) -> str:
     """Hex HMAC-SHA256 of a callback: over the unix seconds, a full stop and the body."""
-    return hmac.new(SECRET.encode(), moment.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return hmac.new(secret.encode(), moment.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-async def serve_bank(settings: BankSettings, host: str, port: int, said: Callable[[int], None]) -> None:
+async def serve_bank(settings: BankSettings, secret: str, host: str, port: int, said: Callable[[int], None]) -> None:
     """Serve until cancelled; ``said`` is called with the port when it listens."""
-    bank = Bank(settings)
+    bank = Bank(settings, secret)
     app = web.Application()
     bank.add_routes(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

@@ -14,7 +14,6 @@ import aiohttp
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
-from bot.sandbox_bank.server import TOKEN
 from domain.money import actions as money
 from domain.money import dues
 from domain.money.accounts import number_index
@@ -23,6 +22,7 @@ from models.enums import Payee
 from models.payout import PayeeAccount
 
 PROGRAMME = load()
+SECRET = "known to the bank and the tests"
 
 
 def free_port() -> int:
@@ -37,6 +37,7 @@ async def sandbox_bank(folder: Path, port: int = 0, **faults: object) -> AsyncIt
     """A bank with these faults (bot.sandbox_bank.server.BankSettings); gives its address. Its book is in the folder."""
     said = {"book": folder / "bank.db", "settle_seconds": 0.2, "latency_ms": 2, **faults}
     environment = {**os.environ, **{f"GELOMBANG_BANK_{name.upper()}": str(value) for name, value in said.items()}}
+    environment["GELOMBANG_SANDBOX_BANK_SECRET"] = SECRET
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "sandbox-bank", "--port", str(port), "--parent", str(os.getpid()),
         stdout=asyncio.subprocess.PIPE, env=environment,
@@ -53,7 +54,7 @@ async def sandbox_bank(folder: Path, port: int = 0, **faults: object) -> AsyncIt
 
 async def summary(url: str) -> dict[str, Any]:
     """What the bank's own book says."""
-    headers = {"Authorization": f"Bearer {TOKEN}"}
+    headers = {"Authorization": f"Bearer {SECRET}"}
     async with aiohttp.ClientSession() as http, http.get(f"{url}/summary", headers=headers) as answer:
         found: dict[str, Any] = await answer.json()
         return found

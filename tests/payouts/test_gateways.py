@@ -24,7 +24,7 @@ from domain import clock
 from domain.ports import AccountQuestion, GatewayUnavailableError, PaymentAnswer, PaymentOrder
 from models.enums import Match, PaymentOutcome
 from tests.handlers.talk import NOON
-from tests.payouts.bank import free_port, sandbox_bank
+from tests.payouts.bank import SECRET, free_port, sandbox_bank
 from tests.peers.xendit import KEY, xendit_peer
 
 QUESTION = AccountQuestion("ovo", "628120000001111", "Siti Aminah", "+628120000001111")
@@ -50,7 +50,7 @@ def order(reference: str, number: str = "6281200011111", **more: Any) -> Payment
 )
 async def test_an_account_is_asked_about(tmp_path: Path, end: str, expected: tuple[bool, bool, Match]) -> None:
     async with sandbox_bank(tmp_path) as url:
-        gateway = SandboxGateway(url, side_by_side=2, a_second=0)
+        gateway = SandboxGateway(url, SECRET, side_by_side=2, a_second=0)
         found = await gateway.inquire(AccountQuestion("ovo", f"62812000{end}", "Siti", "+62"))
         await gateway.close()
         assert (found.exists, found.is_open, found.name) == expected
@@ -58,7 +58,7 @@ async def test_an_account_is_asked_about(tmp_path: Path, end: str, expected: tup
 
 async def test_the_same_reference_is_one_payment_and_another_amount_is_refused(tmp_path: Path) -> None:
     async with sandbox_bank(tmp_path, settle_seconds=0) as url:
-        gateway = SandboxGateway(url, side_by_side=2, a_second=0)
+        gateway = SandboxGateway(url, SECRET, side_by_side=2, a_second=0)
         first, second = [(await gateway.send("b", [order("GLB-1")]))[0] for _ in range(2)]
         assert (first.outcome, first.gateway_id) == (ACCEPTED, second.gateway_id)
         other = PaymentOrder("GLB-1", "ovo", "6281200011111", "Siti Aminah", 60_000)
@@ -71,14 +71,14 @@ async def test_the_same_reference_is_one_payment_and_another_amount_is_refused(t
 
 
 async def test_a_bank_that_is_away_or_closed_for_the_day_took_nothing_for_sure(tmp_path: Path) -> None:
-    gateway = SandboxGateway(f"http://127.0.0.1:{free_port()}", side_by_side=2, a_second=0)
+    gateway = SandboxGateway(f"http://127.0.0.1:{free_port()}", SECRET, side_by_side=2, a_second=0)
     assert [(a.outcome, a.reason) for a in await gateway.send("b", [order("GLB-1")])] == [(UNKNOWN, "no_connection")]
     for ask in (gateway.find("GLB-1"), gateway.inquire(QUESTION), anext(gateway.statement(NOON))):
         with pytest.raises(GatewayUnavailableError):
             await ask
     await gateway.close()
     async with sandbox_bank(tmp_path, cut_off="00:00-23:59") as url:
-        gateway = SandboxGateway(url, side_by_side=2, a_second=0)
+        gateway = SandboxGateway(url, SECRET, side_by_side=2, a_second=0)
         [answer] = await gateway.send("b", [order("GLB-1")])
         assert (answer.outcome, answer.reason) == (UNKNOWN, "cut_off")
         assert (await gateway.find("GLB-1")).outcome == ABSENT  # so it is handed over again
@@ -97,7 +97,7 @@ async def test_a_pace_is_kept() -> None:
 
 def _signed(body: bytes, moment: int | None = None) -> tuple[str, str]:
     stamp = str(int(time.time()) if moment is None else moment)
-    return stamp, signature(stamp, body)
+    return stamp, signature(SECRET, stamp, body)
 
 
 CALLBACK = json.dumps({"id": "SB1", "reference": "GLB-1", "status": "paid", "amount": 5}).encode()
@@ -120,7 +120,7 @@ CALLBACK = json.dumps({"id": "SB1", "reference": "GLB-1", "status": "paid", "amo
 def test_only_a_callback_that_is_signed_fresh_and_readable_is_taken(
     stamp: str, sign: str, body: bytes, taken: bool
 ) -> None:
-    assert (sandbox.read_callback(stamp, sign, body) is not None) == taken
+    assert (sandbox.read_callback(SECRET, stamp, sign, body) is not None) == taken
 
 
 def _event(**said: Any) -> bytes:
@@ -160,7 +160,7 @@ async def desk(heard: list[PaymentAnswer], *, fails: bool = False) -> AsyncItera
             heard.extend(answers)
 
     site = application()
-    PayoutDesk("sandbox", Told("sandbox", clock.now, lambda: None), "").add_routes(site)
+    PayoutDesk("sandbox", Told("sandbox", clock.now, lambda: None), SECRET).add_routes(site)
     runner = web.AppRunner(site, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -21,7 +21,7 @@ from handlers.engine import TurnResult
 from models.enums import BatchStatus, DueStatus, PaymentStatus
 from models.notice import Notice
 from models.payout import Difference, Due, Payment, PayoutBatch
-from tests.payouts.bank import PROGRAMME, free_port, link_all, sandbox_bank, summary, wave_of
+from tests.payouts.bank import PROGRAMME, SECRET, free_port, link_all, sandbox_bank, summary, wave_of
 
 
 async def _nobody(inbound: Inbound) -> TurnResult:
@@ -31,11 +31,11 @@ async def _nobody(inbound: Inbound) -> TurnResult:
 @asynccontextmanager
 async def paying(db: BaseDBAsyncClient, url: str, port: int) -> AsyncIterator[Payouts]:
     """Payouts at work, with the page that the bank calls."""
-    gateway = SandboxGateway(url, side_by_side=20, a_second=0, seconds=1.0)
+    gateway = SandboxGateway(url, SECRET, side_by_side=20, a_second=0, seconds=1.0)
     gateway.asks_after = 3.0
     payouts = Payouts(db, gateway, clock.now, _nobody, lambda: None)
     site = application()
-    PayoutDesk("sandbox", payouts.ear, "").add_routes(site)
+    PayoutDesk("sandbox", payouts.ear, SECRET).add_routes(site)
     runner = web.AppRunner(site, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -85,7 +85,7 @@ async def test_a_wave_is_credited_told_reconciled_and_closed(db: BaseDBAsyncClie
         assert await training_balance(1) == 1_000_000
         assert await training_balance(40) == 0
         assert await Notice.filter(kind="balance_credited").count() == 39
-        gateway = SandboxGateway(url, side_by_side=5, a_second=0)
+        gateway = SandboxGateway(url, SECRET, side_by_side=5, a_second=0)
         batch = await batches.batch_numbered(batch.id)
         await take_statement(gateway, batch)
         await gateway.close()

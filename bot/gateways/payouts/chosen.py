@@ -23,4 +23,4 @@ def chosen(settings: Settings) -> PayoutGateway:
             return XenditGateway(key, inquiry, side_by_side=side_by_side, a_second=pace, url=url)
         case "file":
             return BankFileGateway(settings.bank_files_dir, settings.bank_file_layout, inquiry)
-    return SandboxGateway(settings.sandbox_bank_url, side_by_side=side_by_side, a_second=pace)
+    return SandboxGateway(settings.sandbox_bank_url, settings.bank_secret(), side_by_side=side_by_side, a_second=pace)

@@ -11,7 +11,7 @@ import msgspec
 
 from bot.gateways.payouts.inquiry import HttpInquiry
 from bot.gateways.payouts.pace import Pace
-from bot.sandbox_bank.server import TOKEN, signature
+from bot.sandbox_bank.server import signature
 from domain.ports import (
     AccountAnswer,
     AccountQuestion,
@@ -56,17 +56,18 @@ class SandboxGateway:
     portion = 500
     restricts = True
 
-    def __init__(self, url: str, *, side_by_side: int, a_second: float, seconds: float = 10.0) -> None:
+    def __init__(self, url: str, secret: str, *, side_by_side: int, a_second: float, seconds: float = 10.0) -> None:
         self._url, self._places, self._pace = url.rstrip("/"), asyncio.Semaphore(side_by_side), Pace(a_second)
         self._timeout = aiohttp.ClientTimeout(total=seconds)
-        self._side_by_side, self._inquiry = side_by_side, HttpInquiry(url, TOKEN)
+        self._side_by_side, self._inquiry = side_by_side, HttpInquiry(url, secret)
+        self._secret = secret
         self._http: aiohttp.ClientSession | None = None
         self.asks_after: float | None = 120.0
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
             self._http = aiohttp.ClientSession(
-                headers={"Authorization": f"Bearer {TOKEN}"},
+                headers={"Authorization": f"Bearer {self._secret}"},
                 timeout=self._timeout,
                 connector=aiohttp.TCPConnector(limit=self._side_by_side),
             )
@@ -156,11 +157,11 @@ class SandboxGateway:
             after = found.last
 
 
-def read_callback(timestamp: str, signed: str, body: bytes) -> PaymentAnswer | None:
+def read_callback(secret: str, timestamp: str, signed: str, body: bytes) -> PaymentAnswer | None:
     """What a callback says; None where its signature, its time or its content is not right."""
     if not (timestamp.isascii() and timestamp.isdigit() and abs(time.time() - int(timestamp[:12])) <= LEEWAY_SECONDS):
         return None
-    if not hmac.compare_digest(signature(timestamp, body).encode(), signed.encode("utf-8", "replace")):
+    if not hmac.compare_digest(signature(secret, timestamp, body).encode(), signed.encode("utf-8", "replace")):
         return None
     try:
         return msgspec.json.decode(body, type=_Payout).answer()
