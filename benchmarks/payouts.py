@@ -132,10 +132,9 @@ async def pay(folder: Path, kind: str) -> dict[str, Any]:
     }  # fmt: skip
     async with fresh(kind, folder) as url, sandbox_bank(folder, callback_url=callback, **faults) as bank:
         environment = {
-            **os.environ, "GELOMBANG_DATABASE_URL": url,
-            "GELOMBANG_SECRET_KEYS": f"1:{keys[0]}",
-            "GELOMBANG_SANDBOX_BANK_SECRET": SECRET, "GELOMBANG_INDEX_KEY": keys[1], "GELOMBANG_PORT": str(port), "GELOMBANG_SANDBOX_BANK_URL": bank,
-            "GELOMBANG_PAYOUT_SIDE_BY_SIDE": str(SIDE_BY_SIDE),
+            **os.environ, "GELOMBANG_DATABASE_URL": url, "GELOMBANG_SECRET_KEYS": f"1:{keys[0]}",
+            "GELOMBANG_INDEX_KEY": keys[1], "GELOMBANG_PORT": str(port), "GELOMBANG_SANDBOX_BANK_URL": bank,
+            "GELOMBANG_SANDBOX_BANK_SECRET": SECRET, "GELOMBANG_PAYOUT_SIDE_BY_SIDE": str(SIDE_BY_SIDE),
         }  # fmt: skip
         async with database(url) as db:
             await register(db, [Channel.BROWSER] * PAYOUTS)

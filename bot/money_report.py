@@ -81,7 +81,7 @@ def chart(waves: Sequence[WaveFigures]) -> str:
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "gelombang", "font.family": "sans-serif"}):
-        figure, axes = plt.subplots(figsize=(10, 1.4 + 0.5 * len(waves)), layout="constrained")
+        figure, axes = plt.subplots(figsize=(10, 1.8 + 0.5 * len(waves)), layout="constrained")
         places = list(range(len(waves)))
         begun = [0.0] * len(waves)
         for name, label, colour in PARTS:
@@ -95,7 +95,7 @@ def chart(waves: Sequence[WaveFigures]) -> str:
         axes.tick_params(length=0)
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
-        figure.legend(loc="outside upper center", ncols=len(PARTS), frameon=False)
+        figure.legend(loc="outside upper center", ncols=3, frameon=False)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None})
         plt.close(figure)

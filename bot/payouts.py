@@ -129,53 +129,49 @@ class Payouts:
     # --- batches
 
     async def sweep(self) -> None:
-        """Work on whatever batch has something to do."""
-        while batch := await batches.to_work_on(self._gateway.name, self._clock(), BATCH_LEASE):
+        """Work on each batch that has something to do: one that only waits holds no other up."""
+        after = 0
+        while batch := await batches.to_work_on(self._gateway.name, after, self._clock(), BATCH_LEASE):
             try:
-                if not await self._work_on(batch):
-                    return
+                await self._work_on(batch)
             finally:
                 await batches.give_back(batch.id)
+            after = batch.id
 
-    async def _work_on(self, batch: PayoutBatch) -> bool:
-        """Hand over what there is, ask about what is unknown; False where only waiting is left."""
+    async def _work_on(self, batch: PayoutBatch) -> None:
+        """Hand over what there is, ask about what is unknown."""
         async with asyncio.TaskGroup() as group:
             keeping = group.create_task(self._keep(batch))
             try:
-                sent = await self._send_all(batch) if batch.status == BatchStatus.SUBMITTING else 0
-                asked = await self._ask(batch)
+                if batch.status == BatchStatus.SUBMITTING:
+                    await self._send_all(batch)
+                await self._ask(batch)
             finally:
                 keeping.cancel()
-        return bool(sent + asked)
 
     async def _keep(self, batch: PayoutBatch) -> None:
         while True:
             await batches.keep_lease(batch.id, self._clock() + BATCH_LEASE)
             await asyncio.sleep(KEEP_SECONDS)
 
-    async def _send_all(self, batch: PayoutBatch) -> int:
+    async def _send_all(self, batch: PayoutBatch) -> None:
         async with asyncio.TaskGroup() as group:
-            lanes = [group.create_task(self._lane(batch)) for _ in range(SLICES)]
-        sent = sum(lane.result() for lane in lanes)
-        if sent:
+            for _ in range(SLICES):
+                group.create_task(self._lane(batch))
+        if await batches.all_handed_over(batch.id):
             await self._gateway.finish(batch.name)
-        return sent
 
-    async def _lane(self, batch: PayoutBatch) -> int:
-        sent = 0
+    async def _lane(self, batch: PayoutBatch) -> None:
         while taken := await settling.take(batch, self._gateway.portion, self._clock()):
             if taken.orders:
                 await self._hear(await self._gateway.send(batch.name, taken.orders), "answer")
-            sent += len(taken.ids) or 1
-        return sent
 
     async def _hear(self, answers: Sequence[PaymentAnswer], by: str) -> None:
         if answers:
             await self.ear.take(answers, by)
 
-    async def _ask(self, batch: PayoutBatch) -> int:
+    async def _ask(self, batch: PayoutBatch) -> None:
         """Find out what became of payments that were not answered; what never came is handed over again."""
-        asked = 0
         silent = None if self._gateway.asks_after is None else timedelta(seconds=self._gateway.asks_after)
         while references := await settling.to_ask_about(self._db, batch, silent, ASKED, self._clock()):
             answers = await asyncio.gather(*(self._gateway.find(each) for each in references), return_exceptions=True)
@@ -187,10 +183,8 @@ class Payouts:
             if absent:
                 orders = await settling.again(absent, self._clock())
                 await self._hear(await self._gateway.send(batch.name, orders), "answer")
-            asked += len(found)
             if len(found) < len(answers):
-                break  # the gateway is down: leases bring them back in a minute
-        return asked
+                return  # the gateway is down: leases bring them back in a minute
 
 
 class PayoutDesk:

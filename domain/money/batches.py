@@ -190,11 +190,11 @@ async def stop(batch: PayoutBatch, by: str, words: str, now: datetime) -> int:
         return await waiting.update(status=PaymentStatus.DROPPED, live=None, settled_at=now)
 
 
-async def to_work_on(gateway: str, now: datetime, lease: timedelta) -> PayoutBatch | None:
-    """A batch with payments to send, to ask about or to wait for, leased to the caller."""
+async def to_work_on(gateway: str, after: int, now: datetime, lease: timedelta) -> PayoutBatch | None:
+    """The next batch with payments to send, to ask about or to wait for, leased to the caller."""
     free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
     working = [BatchStatus.SUBMITTING, BatchStatus.PAUSED, BatchStatus.STOPPED]
-    for batch in await PayoutBatch.filter(free, gateway=gateway, status__in=working).order_by("id"):
+    for batch in await PayoutBatch.filter(free, gateway=gateway, status__in=working, id__gt=after).order_by("id"):
         open_payments = Payment.filter(batch_id=batch.id, status__in=[*WITH_GATEWAY, PaymentStatus.PREPARED])
         if not await open_payments.exists():
             continue
@@ -207,6 +207,12 @@ async def keep_lease(batch_id: int, until: datetime) -> BatchStatus:
     """Go on with a batch; gives how it stands by now."""
     await PayoutBatch.filter(id=batch_id).update(lease_until=until)
     return BatchStatus((await PayoutBatch.get(id=batch_id)).status)
+
+
+async def all_handed_over(batch_id: int) -> bool:
+    """Whether every payment of a batch has been handed to the gateway, or never will be."""
+    waiting = [PaymentStatus.PREPARED, PaymentStatus.SUBMITTING, PaymentStatus.UNKNOWN]
+    return not await Payment.filter(batch_id=batch_id, status__in=waiting).exists()
 
 
 async def give_back(batch_id: int) -> None:

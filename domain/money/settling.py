@@ -42,10 +42,9 @@ COLLECTABLE = frozenset({DueKind.BALANCE, DueKind.COLLECTION})
 
 @dataclass
 class Taken:
-    """Payments to hand over."""
+    """Payments to hand over; none where none of those that came next may be."""
 
     orders: list[PaymentOrder] = field(default_factory=list)
-    ids: list[int] = field(default_factory=list)
 
 
 async def take(batch: PayoutBatch, limit: int, now: datetime) -> Taken | None:
@@ -69,7 +68,7 @@ async def take(batch: PayoutBatch, limit: int, now: datetime) -> Taken | None:
         for status, reason, some in bad:
             columns = ["status", "reason", "live", "settled_at", "lease_until"]
             await tables.change(db, columns, [(row.id, status, reason, None, now, None) for row in some])
-        return Taken(await _orders(good), [row.id for row in good])
+        return Taken(await _orders(good))
 
 
 def _sent(row: PaymentRow) -> Movement | None:

@@ -30,8 +30,11 @@ from models.enums import Channel, PhotoKind
 
 def _ask_menu(turn: Turn) -> Say:
     choices = [Choice("!trainings", "home.trainings_button")]
-    if turn.draft.get("wallet", {}).get("count"):
-        choices += [Choice("!mine", "home.mine_button"), Choice("!balance", "home.balance_button")]
+    bought = turn.draft.get("wallet", {}).get("count")
+    if bought:
+        choices.append(Choice("!mine", "home.mine_button"))
+    if bought or "has_account" in turn.draft:
+        choices.append(Choice("!balance", "home.balance_button"))
     if turn.draft.get("wallet", {}).get("may_buy") and "has_account" not in turn.draft:
         choices.append(Choice("!account", "home.account_button"))
     choices += survey_button(turn)

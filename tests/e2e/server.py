@@ -20,6 +20,7 @@ from typing import Any
 
 import aiohttp
 
+from domain.programme import DEFAULT
 from tests.e2e.people import card, head
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,7 @@ class Server:
             "KEY_FILE": f"{folder}/keys",
             "MEDIA_DIR": f"{folder}/media",
             "PAYOUT_GATEWAY": "file",  # no bank beside each server: tests that pay ask for one
+            "ACCOUNT_INQUIRY_URL": "http://127.0.0.1:9",
             **settings,
         }
         self.environment = {
@@ -105,6 +107,13 @@ async def serving(folder: Path, *options: str, **settings: str) -> AsyncIterator
         yield server
     finally:
         await server.stop(signal.SIGKILL)
+
+
+def kept_in_ledger(folder: Path) -> dict[str, str]:
+    """Settings of a server whose programme keeps balances itself, so that they can be spent at once."""
+    words = DEFAULT.read_text().replace('held_by = "account"', 'held_by = "ledger"')
+    (folder / "programme.toml").write_text(words)
+    return {"PROGRAMME": str(folder / "programme.toml")}
 
 
 def with_bank() -> dict[str, str]:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tests.conftest import needs_faces
 from tests.e2e.people import SITI, card, head, selfie
-from tests.e2e.server import Server, serving
+from tests.e2e.server import Server, kept_in_ledger, serving
 from tests.e2e.test_draws import gelombang
 from tests.peers.telegram import TelegramPeer, failed, telegram_peer
 
@@ -101,7 +101,7 @@ async def choose_a_training(peer: TelegramPeer, server: Server) -> None:
 async def test_register_by_long_polling(tmp_path: Path) -> None:
     async with telegram_peer() as peer:
         photos(peer)
-        settings = {"TELEGRAM_TOKEN": TOKEN, "TELEGRAM_API_URL": peer.url}
+        settings = {"TELEGRAM_TOKEN": TOKEN, "TELEGRAM_API_URL": peer.url, **kept_in_ledger(tmp_path)}
         async with serving(tmp_path, **settings) as server:
             await converse(peer, peer.post)
             pressed = [params for method, params in peer.calls if method == "answerCallbackQuery"]

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from datetime import UTC, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +13,16 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
+from bot.gateways.payouts.bank_file import BankFileGateway
+from bot.gateways.payouts.inquiry import HttpInquiry
+from bot.payouts import Payouts
 from domain.clock import day_of
 from domain.errors import DomainError
 from domain.money import accounts, batches, dues, paying, rules, settling
 from domain.money.actions import balance, hold, hold_credits, problems, training_balance
 from domain.ports import PaymentAnswer
-from models.database import writing
+from handlers.conversation import Inbound
+from handlers.engine import TurnResult
 from models.enums import BatchStatus, DifferenceKind, DueStatus, PaymentOutcome, PaymentStatus
 from models.notice import Notice
 from models.payout import Difference, Due, PayeeAccount, Payment, PayoutBatch
@@ -389,7 +394,26 @@ def test_two_references_differ_and_progress_is_said_in_words() -> None:
     assert paying.spoken(state) == "64,251 of 168,111, Rp64.3 bn, about 1 h 50 left"
 
 
-async def test_writing_is_one_after_the_other(db: BaseDBAsyncClient) -> None:
-    """What the verbs of batches rest on."""
-    async with writing() as connection:
-        await connection.execute_query("UPDATE payout_batch SET name = name")
+async def test_a_batch_that_waits_or_is_paused_holds_no_other_up(db: BaseDBAsyncClient, tmp_path: Path) -> None:
+    gateway = BankFileGateway(tmp_path, "csv", HttpInquiry("", ""))
+    work = Payouts(db, gateway, lambda: LATER, nobody, lambda: None)
+    async with asyncio.TaskGroup() as group:
+        hearing = group.create_task(work.ear.run())
+        first, _ = await sent(db, 3)  # waits for the bank's statement
+        await wave_of(db, 6, NOON, wave_id=2)
+        await link_all([4, 5, 6], NOON)
+        second = (await batches.prepare(db, "balance", 2, "file", "ani", NOON, 2)).batch
+        assert (await batches.check(db, second, PROGRAMME, "ani", NOON)).problems == []
+        second = await batches.batch_numbered(second.id)
+        await batches.approve(db, second, PROGRAMME, "budi", NOON)
+        await batches.start(second, "budi", NOON)
+        for _ in range(2):
+            await work.sweep()
+        hearing.cancel()
+    assert await Payment.filter(batch_id=second.id, status=PaymentStatus.SUBMITTED).count() == 3
+    assert gateway.path(second.name).exists()
+    assert first.id < second.id
+
+
+async def nobody(inbound: Inbound) -> TurnResult:
+    return TurnResult([])

@@ -86,6 +86,10 @@ class BankFileGateway:
         part, path = self.path(batch, part=True), self.path(batch)
         if not part.exists():
             return
+        number = 1
+        while path.exists():  # it may have been uploaded by now: what comes later is a file of its own
+            number += 1
+            path = self.path(f"{batch} {number}")
         lines = [line for line in part.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
         made = part.with_suffix(".new")
         owner_only = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
