@@ -125,6 +125,8 @@ class Payouts:
                 outcome=AccountOutcome(inquiry.id, verdict),
             )
         )
+        # After it was told: a crash before this asks once more, and the same message is not taken twice.
+        await accounts.finish_inquiry(inquiry)
 
     # --- batches
 
@@ -180,9 +182,12 @@ class Payouts:
                 log.warning("payouts: %d payments could not be asked about", len(answers) - len(found))
             await self._hear([each for each in found if each.outcome != PaymentOutcome.ABSENT], "inquiry")
             absent = [each.reference for each in found if each.outcome == PaymentOutcome.ABSENT]
-            if absent:
-                orders = await settling.again(absent, self._clock())
-                await self._hear(await self._gateway.send(batch.name, orders), "answer")
+            match (await batches.batch_numbered(batch.id)).status:
+                case BatchStatus.SUBMITTING if absent:
+                    orders = await settling.again(absent, self._clock())
+                    await self._hear(await self._gateway.send(batch.name, orders), "answer")
+                case BatchStatus.STOPPED if absent:
+                    await self._hear(await settling.given_up(absent, self._clock()), "inquiry")
             if len(found) < len(answers):
                 return  # the gateway is down: leases bring them back in a minute
 

@@ -125,8 +125,13 @@ def verdict_of(answer: AccountAnswer) -> AccountVerdict:
 
 
 async def keep_verdict(inquiry: AccountInquiry, verdict: AccountVerdict) -> None:
-    """The question is answered."""
-    await AccountInquiry.filter(id=inquiry.id).update(status=TaskStatus.DONE, verdict=verdict)
+    """The question is answered; it is done when the person has heard of it."""
+    await AccountInquiry.filter(id=inquiry.id).update(verdict=verdict)
+
+
+async def finish_inquiry(inquiry: AccountInquiry) -> None:
+    """The person has heard of it."""
+    await AccountInquiry.filter(id=inquiry.id).update(status=TaskStatus.DONE)
 
 
 # --- linking

@@ -156,7 +156,7 @@ async def approve(db: BaseDBAsyncClient, batch: PayoutBatch, programme: Programm
     """A second member of staff lets a checked batch be sent. Refused with staff.batch_same_staff, staff.batch_changed
     where it is not what was checked any more, or staff.batch_order; of two who approve at once one is refused.
     """
-    if by == batch.prepared_by:
+    if by.strip().casefold() == batch.prepared_by.strip().casefold():
         raise DomainError("staff.batch_same_staff", batch=batch.id)
     found = await _looked_through(db, batch, programme)
     if found.problems or batch.digest is None or found.digest != bytes(batch.digest):

@@ -85,32 +85,34 @@ async def return_balance(
     now: datetime,
     *,
     ended: int | None = None,
-) -> None:
+) -> int:
     """Take back what is left of the training balances of places, as (place, person): to the wave where they lapsed, to
     the state where they ``ended`` with a year. What was not credited yet is not paid any more; what lies in an account
-    is collected from it.
+    is collected from it. Gives how many postings that makes.
     """
-    people = [person for _, person in places]
+    people, day = [person for _, person in places], day_of(now).isoformat()
     uncredited, left = await hold_credits(db, people), await hold(db, people)
     movements, collect = [], []
     for place, person in places:
         if amount := left.get(person):
-            movements.append(
+            gone = (
                 rules.lapsed(wave_id, place, person, amount)
                 if ended is None
-                else rules.expired(place, person, ended, amount)
+                else rules.expired(place, person, ended, day, amount)
             )
-            collect.append((f"collect:{'lapse' if ended is None else 'expire'}:{place}", person, amount))
+            movements.append(gone)
+            collect.append((f"collect:{gone.key}", person, amount))
         if amount := uncredited.get(person):
             movements.append(
                 rules.lapsed_uncredited(wave_id, place, person, amount)
                 if ended is None
-                else rules.expired_uncredited(place, person, ended, amount)
+                else rules.expired_uncredited(place, person, ended, day, amount)
             )
-    await post(db, movements, now)
+    new = await post(db, movements, now)
     dropped = Due.filter(key__in=[f"balance:{place}" for place, _ in places], status=DueStatus.OPEN)
     await dropped.update(status=DueStatus.DROPPED)
     await collect_from(db, wave_id, collect, now)
+    return len(new)
 
 
 async def collect_from(
@@ -140,9 +142,11 @@ async def crediting(person_ids: Sequence[int], now: datetime) -> dict[int, datet
             payee=Payee.PERSON, payee_id__in=list(person_ids), live=True
         ).values_list("payee_id")
     }
+    under_way = Payment.filter(due_id__in=[row.id for row in rows], sent_at__isnull=False, live=True)
+    sent = {int(number) for (number,) in await under_way.values_list("due_id")}
     until = {}
     for row in rows:
-        if row.status == DueStatus.OPEN and row.payee_id in linked:
+        if row.status == DueStatus.OPEN and (row.payee_id in linked or row.id in sent):
             until[row.payee_id] = now + CREDIT_GRACE
         elif row.paid_at is not None and row.paid_at + CREDIT_GRACE > now:
             until[row.payee_id] = row.paid_at + CREDIT_GRACE

@@ -72,15 +72,17 @@ def lapsed_uncredited(wave_id: int, place_id: int, person_id: int, amount: int) 
     return Movement(f"lapse-uncredited:{place_id}", credit_of(person_id), wave_fund(wave_id), amount)
 
 
-def expired(place_id: int, person_id: int, year: int, amount: int) -> Movement:
-    """What is left of a balance at the end of the year goes back to the state."""
-    return Movement(f"expire:{place_id}", balance_of(person_id), Account(AccountKind.RETURNED, year), amount)
+def expired(place_id: int, person_id: int, year: int, day: str, amount: int) -> Movement:
+    """What is left of a balance at the end of the year goes back to the state. ``day``: a purchase that is taken back
+    later brings something to it again, which expires, too.
+    """
+    return Movement(f"expire:{place_id}:{day}", balance_of(person_id), Account(AccountKind.RETURNED, year), amount)
 
 
-def expired_uncredited(place_id: int, person_id: int, year: int, amount: int) -> Movement:
+def expired_uncredited(place_id: int, person_id: int, year: int, day: str, amount: int) -> Movement:
     """The same of a balance that never came to an account."""
     returned = Account(AccountKind.RETURNED, year)
-    return Movement(f"expire-uncredited:{place_id}", credit_of(person_id), returned, amount)
+    return Movement(f"expire-uncredited:{place_id}:{day}", credit_of(person_id), returned, amount)
 
 
 def bought(purchase_id: int, person_id: int, provider_id: int, price: int) -> Movement:

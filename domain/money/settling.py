@@ -35,6 +35,7 @@ from models.payout import Difference, Due, PayeeAccount, Payment, PayoutBatch
 from models.payouts import PaymentRow, PayoutTables
 
 LEASE = timedelta(minutes=2)  # that a payment may take to be answered; then its gateway is asked
+GIVEN_UP = timedelta(minutes=10)  # no request is on its way for so long
 ASK_FIRST, ASK_AGAIN = timedelta(seconds=5), timedelta(minutes=1)
 MOVED = frozenset({PaymentOutcome.PAID, PaymentOutcome.BOUNCED, PaymentOutcome.FAILED})
 COLLECTABLE = frozenset({DueKind.BALANCE, DueKind.COLLECTION})
@@ -131,6 +132,14 @@ async def again(references: Sequence[str], now: datetime) -> list[PaymentOrder]:
         changed = [(row.id, PaymentStatus.SUBMITTING.value, now + LEASE) for row in rows]
         await tables.change(db, ["status", "lease_until"], changed)
     return await _orders(rows)
+
+
+async def given_up(references: Sequence[str], now: datetime) -> list[PaymentAnswer]:
+    """Of payments of a stopped batch that their gateway has never heard of, those that can't be on their way to it any
+    more: they have failed.
+    """
+    long_ago = Payment.filter(reference__in=list(references), sent_at__lte=now - GIVEN_UP)
+    return [PaymentAnswer(row.reference, PaymentOutcome.FAILED, reason="stopped") for row in await long_ago]
 
 
 # --- answers

@@ -178,6 +178,7 @@ async def expire_some(db: BaseDBAsyncClient, programme: Programme, now: datetime
     rows = await DrawTables(db).expiring(db, ended, PORTION)
     if not rows:
         return 0
+    new = 0
     async with in_transaction() as connection:
         people = [person for _, _, person in rows]
         await money.hold_credits(connection, people)
@@ -185,8 +186,8 @@ async def expire_some(db: BaseDBAsyncClient, programme: Programme, now: datetime
         year = (last + timedelta(days=programme.waves.accept_days)).year
         for wave_id in sorted({wave for _, wave, _ in rows}):
             places = [(place, person) for place, wave, person in rows if wave == wave_id]
-            await dues.return_balance(connection, wave_id, places, now, ended=year)
-    return len(rows)
+            new += await dues.return_balance(connection, wave_id, places, now, ended=year)
+    return new
 
 
 def _due(place: Place) -> datetime:

@@ -19,6 +19,7 @@ async def institution_says(person: Person, answer: AccountAnswer | None = GOOD) 
     verdict = accounts.verdict_of(answer) if answer else AccountVerdict.BUSY
     async with in_transaction():
         await accounts.keep_verdict(inquiry, verdict)
+        await accounts.finish_inquiry(inquiry)
     return person._hear(
         await person.engine.take_turn(
             Inbound(

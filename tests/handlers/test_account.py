@@ -250,3 +250,16 @@ async def test_an_inquiry_of_somebody_who_gave_up_changes_nothing(db: BaseDBAsyn
         with pytest.raises(DomainError, match=r"account\.gone"):
             await accounts.link(row.id, inquiry.id + 1, PROGRAMME.accounts, NOON + timedelta(days=1))
         assert await accounts.account_of(Payee.PERSON, row.id) is None
+
+
+async def test_an_institution_is_asked_again_where_its_answer_was_lost_in_a_crash(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with selected(db, clock) as (person, _):
+        await talk(person, LINKING)
+        inquiry = await accounts.claim_inquiry(clock())
+        assert inquiry is not None
+        await accounts.keep_verdict(inquiry, AccountVerdict.GOOD)  # and the process dies
+        assert await accounts.claim_inquiry(clock()) is None
+        clock.forward(minutes=3)
+        assert await institution_says(person) == ["account.ask_code"]
+        assert await accounts.claim_inquiry(clock()) is None

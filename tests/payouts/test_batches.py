@@ -415,5 +415,26 @@ async def test_a_batch_that_waits_or_is_paused_holds_no_other_up(db: BaseDBAsync
     assert first.id < second.id
 
 
+async def test_of_a_stopped_batch_nothing_is_handed_over_again(db: BaseDBAsyncClient, tmp_path: Path) -> None:
+    moment = NOON
+    work = Payouts(db, BankFileGateway(tmp_path, "csv", HttpInquiry("", "")), lambda: moment, nobody, lambda: None)
+    async with asyncio.TaskGroup() as group:
+        hearing = group.create_task(work.ear.run())
+        batch, _ = await sent(db, 2)  # claimed, and the process died before it wrote the file
+        await batches.stop(batch, "budi", "wrong day", NOON)
+        for minutes, status in ((5, PaymentStatus.UNKNOWN), (20, PaymentStatus.FAILED)):
+            moment = NOON + timedelta(minutes=minutes)
+            await work.sweep()
+            assert await Payment.filter(status=status).count() == 2
+        hearing.cancel()
+    assert not gateway_wrote(tmp_path)
+    assert await balance(rules.credit_of(1)) == 1_000_000
+    assert await problems(db) == []
+
+
+def gateway_wrote(folder: Path) -> bool:
+    return any(folder.iterdir())
+
+
 async def nobody(inbound: Inbound) -> TurnResult:
     return TurnResult([])

@@ -16,7 +16,7 @@ from domain.errors import DomainError
 from domain.money import batches, dues, rules, settling
 from domain.money.actions import balance, problems, training_balance
 from domain.ports import PaymentAnswer
-from domain.trainings import purchases, redemption, reviews, settlement
+from domain.trainings import listings, purchases, redemption, reviews, settlement
 from domain.waves import places
 from models.database import writing
 from models.enums import DueStatus, Payee, PaymentOutcome, PlaceStatus
@@ -95,8 +95,14 @@ async def test_what_is_left_at_the_end_of_the_year_goes_back_to_the_state(db: Ba
         assert await places.expire_some(db, PROGRAMME, moment) == done
     assert await places.expire_some(db, PROGRAMME, datetime(2027, 6, 1, tzinfo=UTC)) == 0
     assert [await training_balance(number) for number in (1, 2)] == [0, 0]
-    returned = rules.expired(0, 0, 2026, 1).target
+    returned = rules.expired(0, 0, 2026, "", 1).target
     assert await balance(returned) == 750_000 + 1_000_000
+    async with writing():  # its training is no longer offered, so the purchase may be taken back
+        await listings.suspend_training(3, AFTER, suspended=True)
+        await purchases.cancel(1, 1, datetime(2027, 1, 9, tzinfo=UTC))
+    assert await training_balance(1) == 250_000
+    assert await places.expire_some(db, PROGRAMME, datetime(2027, 1, 10, tzinfo=UTC)) == 1
+    assert await balance(returned) == 2_000_000
     assert await problems(db) == []
 
 

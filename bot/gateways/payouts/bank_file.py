@@ -132,7 +132,7 @@ def read_statement(path: Path) -> Iterator[PaymentAnswer]:
         cells = dict(zip(names, (cell.strip() for cell in row), strict=False))
         try:
             amount = cells["amount"]
-            if not (amount.isascii() and amount.isdigit()):
+            if not (amount.isascii() and amount.isdigit() and len(amount) <= 15):
                 raise ValueError("amount")
             yield PaymentAnswer(
                 reference=cells["reference"],

@@ -5,6 +5,7 @@ import hmac
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from typing import Annotated
 
 import aiohttp
 import msgspec
@@ -25,11 +26,14 @@ STATEMENT_PORTION = 5_000
 LEEWAY_SECONDS = 300
 
 
+Rupiah = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+
+
 class _Payout(msgspec.Struct):
     id: str
     reference: str
     status: PaymentOutcome
-    amount: int
+    amount: Rupiah
     reason: str = ""
 
     def answer(self) -> PaymentAnswer:
@@ -40,7 +44,7 @@ class _Payout(msgspec.Struct):
 class _Line(msgspec.Struct):
     line: str
     reference: str
-    amount: int
+    amount: Rupiah
     outcome: PaymentOutcome
 
 

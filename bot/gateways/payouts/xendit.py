@@ -40,7 +40,7 @@ REASONS = {
     "TRANSFER_ERROR": "institution_down",
 }
 REFUSED = frozenset({"400", "403"})  # nothing was made of it, and never will be
-MAX_CALLBACK = 16_384
+MOST_RUPIAH = 10**15
 WALLETS = frozenset({Institution.LINKAJA, Institution.OVO, Institution.GOPAY})
 
 
@@ -54,7 +54,7 @@ class _Payout(msgspec.Struct):
     def answer(self) -> PaymentAnswer:
         outcome = OUTCOMES.get(self.status, PaymentOutcome.UNKNOWN)
         reason = REASONS.get(self.failure_code or "", (self.failure_code or "").lower())
-        moved = int(self.amount) if self.amount == int(self.amount) else 0
+        moved = int(self.amount) if self.amount.is_integer() and 0 <= self.amount <= MOST_RUPIAH else 0
         return PaymentAnswer(self.reference_id, outcome, moved, self.id, reason, f"{self.id}:{self.status}")
 
 
