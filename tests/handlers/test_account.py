@@ -10,7 +10,7 @@ from domain.errors import DomainError
 from domain.money import accounts, batches, dues, settling
 from domain.money.actions import problems, training_balance
 from domain.ports import AccountAnswer, PaymentAnswer
-from models.enums import DueStatus, Institution, Match, Payee, PaymentOutcome
+from models.enums import AccountVerdict, DueStatus, Institution, Match, Payee, PaymentOutcome
 from models.payout import AccountInquiry, Due, PayeeAccount, Payment
 from models.person import Person as Row
 from models.training import Purchase
