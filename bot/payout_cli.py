@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import getpass
-import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime, time, timedelta
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bot.exports import export
-from bot.gateways.payouts.bank_file import read_statement
+from bot.gateways.payouts.bank_file import BankFileGateway, read_statement
 from bot.gateways.payouts.chosen import chosen
 from bot.settings import Settings
 from bot.staff_cli import Add
+from bot.tables import sha256_of
 from bot.wave_cli import refusing
 from domain import clock
 from domain.errors import DomainError
@@ -30,6 +30,7 @@ from models.payout import Difference, PayoutBatch
 from models.wave import Wave
 
 SILENT_SECONDS = 30  # between lines where nobody sits in front of a terminal
+BACK = timedelta(days=14)
 HEARD = 500  # lines of a statement that are taken together
 STEPS: dict[str, Callable[..., Any]] = {"start": batches.start, "pause": batches.pause, "close": batches.close}
 
@@ -60,9 +61,13 @@ def add_commands(add: Add) -> None:
     watched = what.add_parser("watch", help="follow a batch until everything of it is final")
     watched.add_argument("batch", type=int)
     statement = what.add_parser("statement", help="take the bank's statement: from the gateway, or from a file of it")
+    _staffed(statement)
     statement.add_argument("file", type=Path, nargs="?")
     what.add_parser("differences", help="where our books and the bank's do not agree")
-    explained = _staffed(what.add_parser("explain", help="say what a difference was; nothing is adjusted"))
+    explained = _staffed(what.add_parser("explain", help="say what a difference was, and how its payment ended"))
+    explained.add_argument(
+        "--ended", choices=["paid", "not-paid"], help="how its payment really ended, where the bank contradicts itself"
+    )
     explained.add_argument("number", type=int)
     explained.add_argument("--words", required=True)
     traced = what.add_parser("trace", help="follow a payment back to its cause")
@@ -95,7 +100,7 @@ def _bank(settings: Settings, options: argparse.Namespace) -> int:
     if options.parent:
         end_with(options.parent)
     bank = BankSettings()
-    if not bank.callback_url and not os.environ.get("GELOMBANG_BANK_CALLBACK_URL"):
+    if not bank.callback_url:
         bank.callback_url = f"http://{settings.host}:{settings.port}/webhooks/sandbox-bank"
     secret = settings.bank_secret()
     said = "sandbox bank on {}".format
@@ -123,12 +128,16 @@ async def _do(db: Any, settings: Settings, options: argparse.Namespace) -> int:
                 print(await _line(db, batch))
             return 0
         case "statement":
-            return await _statement(settings, options.file)
+            return await _statement(settings, options.file, options.staff)
         case "differences":
             return await _differences()
         case "explain":
+            now, words = clock.now(), options.words
+            if options.ended is not None:
+                await settling.decide(options.number, options.ended == "paid", words, options.staff, now)
+                return 0
             async with writing():
-                await batches.explain(options.number, options.words, options.staff, clock.now())
+                await batches.explain(options.number, words, options.staff, now)
             return 0
         case "trace":
             return await _trace(options.reference)
@@ -154,7 +163,8 @@ async def _with_batch(db: Any, settings: Settings, options: argparse.Namespace) 
         case "stop":
             print(f"{await batches.stop(batch, options.staff, options.words, now):,} payments were not sent")
         case "reconcile":
-            await _statement(settings, None)
+            if chosen(settings).name == batch.gateway:
+                await _statement(settings, None, options.staff)
             print(f"{await settling.reconcile(db, batch, options.staff, now):,} differences are open")
         case step:
             await STEPS[step](batch, options.staff, now)
@@ -201,14 +211,16 @@ async def _watch(db: Any, batch: PayoutBatch) -> int:
 # --- statements
 
 
-async def _statement(settings: Settings, path: Path | None) -> int:
+async def _statement(settings: Settings, path: Path | None, staff: str) -> int:
+    if path is not None:
+        lines = list(read_statement(path))  # the whole of it can be read, or nothing is taken
+        # A file speaks of what went out by file, whatever gateway is set now.
+        await _hear(BankFileGateway.name, lines)
+        await batches.note_statement(BankFileGateway.name, path.name, sha256_of(path), staff, clock.now())
+        print(f"{len(lines):,} lines of {path.name}")
+        return 0
     gateway = chosen(settings)
     try:
-        if path is not None:
-            lines = list(read_statement(path))  # the whole of it can be read, or nothing is taken
-            await _hear(gateway.name, lines)
-            print(f"{len(lines):,} lines of {path.name}")
-            return 0
         count, some = 0, list[PaymentAnswer]()
         async for line in gateway.statement(await _since(gateway.name)):
             some.append(line)
@@ -223,10 +235,13 @@ async def _statement(settings: Settings, path: Path | None) -> int:
 
 
 async def _since(gateway: str) -> datetime:
-    """From when on a statement is wanted: the start of the first batch that is not closed."""
+    """From when on a statement is wanted: the start of the first batch that is not closed, and two weeks at least,
+    since payments of closed ones may still be sent back.
+    """
+    lately = clock.now() - BACK
     waiting = PayoutBatch.filter(gateway=gateway, started_at__isnull=False).exclude(status=BatchStatus.CLOSED)
     first = await waiting.order_by("started_at").first()
-    return first.started_at if first and first.started_at else clock.now()
+    return min(lately, first.started_at) if first and first.started_at else lately
 
 
 async def _hear(gateway: str, lines: list[PaymentAnswer]) -> None:

@@ -5,6 +5,7 @@ Everything is rows: whatever process dies, another goes on when its lease has ru
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ from tortoise.transactions import in_transaction
 
 from bot.channel import Receive
 from bot.gateways.payouts import sandbox, xendit
-from bot.tasks import Work, again_and_again
+from bot.tasks import Work, again_and_again, unless_cancelled
 from bot.web import UNREADABLE, guarded, limited_body
 from domain.money import accounts, batches, settling
 from domain.ports import GatewayUnavailableError, PaymentAnswer, PayoutGateway
@@ -95,6 +96,7 @@ class Payouts:
         wake: Callable[[], None],
     ) -> None:
         self._db, self._gateway, self._clock, self._receive = db, gateway, clock, receive
+        self._me = secrets.token_hex(8)
         self.ear = Ear(gateway.name, clock, wake)
         self.inquiries = Work("account inquiries", lambda: accounts.claim_inquiry(clock()), self._inquire)
 
@@ -107,9 +109,14 @@ class Payouts:
 
     # --- accounts
 
+    async def _verdict(self, inquiry: AccountInquiry) -> AccountVerdict:
+        if inquiry.verdict:  # asked before; the person may not have heard of it
+            return AccountVerdict(inquiry.verdict)
+        return accounts.verdict_of(await self._gateway.inquire(await accounts.question_of(inquiry)))
+
     async def _inquire(self, inquiry: AccountInquiry) -> None:
         try:
-            verdict = accounts.verdict_of(await self._gateway.inquire(await accounts.question_of(inquiry)))
+            verdict = await self._verdict(inquiry)
         except GatewayUnavailableError as error:
             log.warning("account inquiry: %s", error)
             if inquiry.attempts < accounts.TRIES:
@@ -133,12 +140,15 @@ class Payouts:
     async def sweep(self) -> None:
         """Work on each batch that has something to do: one that only waits holds no other up."""
         after = 0
-        while batch := await batches.to_work_on(self._gateway.name, after, self._clock(), BATCH_LEASE):
+        while batch := await batches.to_work_on(self._gateway.name, after, self._me, self._clock(), BATCH_LEASE):
+            after = batch.id
             try:
                 await self._work_on(batch)
+            except* Exception as errors:  # noqa: BLE001 - the other batches go on; this one is taken up again
+                unless_cancelled()
+                log.warning("payouts: batch %d: %s", batch.id, type(errors.exceptions[0]).__name__)
             finally:
-                await batches.give_back(batch.id)
-            after = batch.id
+                await batches.give_back(batch.id, self._me)
 
     async def _work_on(self, batch: PayoutBatch) -> None:
         """Hand over what there is, ask about what is unknown."""
@@ -148,20 +158,21 @@ class Payouts:
                 if batch.status == BatchStatus.SUBMITTING:
                     await self._send_all(batch)
                 await self._ask(batch)
+                if batch.status != BatchStatus.PAUSED and await batches.all_handed_over(batch.id):
+                    await self._gateway.finish(batch.name)
             finally:
                 keeping.cancel()
 
     async def _keep(self, batch: PayoutBatch) -> None:
         while True:
-            await batches.keep_lease(batch.id, self._clock() + BATCH_LEASE)
             await asyncio.sleep(KEEP_SECONDS)
+            if not await batches.keep_lease(batch.id, self._me, self._clock() + BATCH_LEASE):
+                raise TimeoutError("another process has taken it over")
 
     async def _send_all(self, batch: PayoutBatch) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(SLICES):
                 group.create_task(self._lane(batch))
-        if await batches.all_handed_over(batch.id):
-            await self._gateway.finish(batch.name)
 
     async def _lane(self, batch: PayoutBatch) -> None:
         while taken := await settling.take(batch, self._gateway.portion, self._clock()):
@@ -180,7 +191,7 @@ class Payouts:
             found = [each for each in answers if isinstance(each, PaymentAnswer)]
             if len(found) < len(answers):
                 log.warning("payouts: %d payments could not be asked about", len(answers) - len(found))
-            await self._hear([each for each in found if each.outcome != PaymentOutcome.ABSENT], "inquiry")
+            await self._hear(found, "inquiry")
             absent = [each.reference for each in found if each.outcome == PaymentOutcome.ABSENT]
             match (await batches.batch_numbered(batch.id)).status:
                 case BatchStatus.SUBMITTING if absent:

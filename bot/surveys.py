@@ -14,6 +14,7 @@ from tqdm import tqdm
 from bot.tables import safe_cell
 from bot.tasks import again_and_again
 from domain.clock import day_of
+from domain.errors import DomainError
 from domain.programme import Programme
 from domain.questions import Survey
 from domain.surveys.actions import open_some
@@ -43,8 +44,11 @@ class Surveys:
         (a certificate may come after the review).
         """
         for person_id in await who_may_qualify():
-            async with writing() as db:
-                await qualify(db, person_id, self._programme, self._clock())
+            try:
+                async with writing() as db:
+                    await qualify(db, person_id, self._programme, self._clock())
+            except DomainError as error:  # one person's wave is short of funds: the others go on
+                log.error("incentive of person %d: %s", person_id, error.code)
         while True:
             async with in_transaction():
                 opened = await open_some(self._programme, self._clock())

@@ -51,6 +51,8 @@ REFUSED = {
     "staff.batch_open": "payments of batch {batch} are not final yet: gelombang payouts watch",
     "staff.batch_differs": "batch {batch} has {count} unexplained differences: gelombang payouts differences",
     "staff.no_difference": "there is no open difference {difference}",
+    "staff.needs_outcome": "difference {difference} leaves open how its payment ended: say --ended paid or not-paid",
+    "staff.payment_reissued": "payment {reference} has a later attempt that is under way or paid",
     "staff.no_payment": "there is no payment {reference}",
     "staff.account_taken": "that account is another payee's",
     "staff.account_in_use": "a payment to the account before is on its way: try again when it is final",

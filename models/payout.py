@@ -79,7 +79,7 @@ class PayoutBatch(Model):
     """Payments that are approved and sent together. ``name`` says of what, such as "balance wave 3", and is unique.
 
     ``count`` and ``amount`` (rupiah) are of what was checked, ``digest`` the SHA-256 over it: what is approved and sent
-    is what was checked. ``lease_until``: a process is sending it until then, unless it died.
+    is what was checked. ``lease_until``: the process ``lease_by`` is sending it until then, unless it died.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -97,6 +97,7 @@ class PayoutBatch(Model):
     prepared_at = fields.DatetimeField()
     started_at = fields.DatetimeField(null=True)
     lease_until = fields.DatetimeField(null=True)
+    lease_by = fields.CharField(max_length=32, default="")
 
     class Meta:
         table = "payout_batch"

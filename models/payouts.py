@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -44,6 +44,7 @@ class PaymentRow:
     amount: int
     status: str
     gateway_id: str
+    reason: str
     statement_line: str
     due_id: int
     kind: str
@@ -95,7 +96,7 @@ class PayoutTables(TurnTables):
         mark = self._mark
         rows = await db.execute_query_dict(
             "SELECT d.id, d.amount, a.id AS account_id FROM due d "  # noqa: S608
-            "JOIN payee_account a ON a.payee = d.payee AND a.payee_id = d.payee_id AND a.live "
+            "JOIN payee_account a ON a.payee = d.payee AND a.payee_id = d.payee_id AND a.live AND a.refused = '' "
             "LEFT JOIN payment p ON p.due_id = d.id AND p.live "
             f"WHERE d.status = 'open' AND d.kind IN ({self._marks_from(5, len(kinds))}) AND d.due_at <= {mark}1 "
             f"AND ({mark}2 = 0 OR d.wave_id = {mark}2) AND d.id > {mark}3 AND p.id IS NULL "
@@ -162,17 +163,18 @@ class PayoutTables(TurnTables):
 
         A lease that ran out is one whose process died.
         """
-        mark = self._mark
+        mark, too_far = self._mark, now + timedelta(hours=1)
+        over = f"(lease_until <= {mark}3 OR lease_until > {mark}6)"  # also one of a clock that was ahead
         rows = await db.execute_query_dict(
             f"WITH picked AS MATERIALIZED (SELECT id FROM payment WHERE batch_id = {mark}2 AND ("  # noqa: S608
-            f"(status IN ('submitting', 'unknown') AND lease_until <= {mark}3) "
-            f"OR (status = 'submitted' AND sent_at <= {mark}4 AND (lease_until IS NULL OR lease_until <= {mark}3))"
+            f"(status IN ('submitting', 'unknown') AND {over}) "
+            f"OR (status = 'submitted' AND sent_at <= {mark}4 AND (lease_until IS NULL OR {over}))"
             f") ORDER BY id LIMIT {mark}5) "
             f"UPDATE payment SET lease_until = {mark}1, "
             "status = CASE status WHEN 'submitting' THEN 'unknown' ELSE status END "
-            f"WHERE id IN (SELECT id FROM picked) AND (lease_until IS NULL OR lease_until <= {mark}3) "
+            f"WHERE id IN (SELECT id FROM picked) AND (lease_until IS NULL OR {over}) "
             "AND status IN ('submitting', 'unknown', 'submitted') RETURNING id",
-            [self.moment(lease), batch_id, self.moment(now), self.moment(silent_since), limit],
+            [self.moment(lease), batch_id, self.moment(now), self.moment(silent_since), limit, self.moment(too_far)],
         )
         return sorted(row["id"] for row in rows)
 
@@ -185,7 +187,7 @@ class PayoutTables(TurnTables):
         tail = " FOR UPDATE OF p" if lock and self._postgres else ""
         rows = await db.execute_query_dict(
             "SELECT p.id, p.batch_id, b.gateway, p.reference, p.account_id, p.amount, p.status, p.gateway_id, "  # noqa: S608
-            "p.statement_line, p.due_id, d.kind, d.payee, d.payee_id FROM payment p "
+            "p.reason, p.statement_line, p.due_id, d.kind, d.payee, d.payee_id FROM payment p "
             "JOIN due d ON d.id = p.due_id JOIN payout_batch b ON b.id = p.batch_id "
             f"WHERE p.{column} IN ({self._marks_from(1, len(values))}) ORDER BY p.id{tail}",
             list(values),
@@ -265,15 +267,16 @@ class PayoutTables(TurnTables):
         )
         return [(row["id"], row["price"]) for row in rows]
 
-    async def unshown(self, db: BaseDBAsyncClient, batch_id: int, limit: int) -> list[tuple[str, int]]:
-        """Payments, as (reference, amount), that are paid or bounced and on no statement line."""
+    async def unshown(self, db: BaseDBAsyncClient, batch_id: int, after: int, limit: int) -> list[tuple[int, str, int]]:
+        """The next payments, as (id, reference, amount), that are paid or bounced and on no statement line."""
+        mark = self._mark
         rows = await db.execute_query_dict(
-            "SELECT reference, amount FROM payment "  # noqa: S608
-            f"WHERE batch_id = {self._mark}1 AND status IN ('paid', 'bounced') AND statement_line = '' "
-            f"ORDER BY id LIMIT {self._mark}2",
-            [batch_id, limit],
+            "SELECT id, reference, amount FROM payment "  # noqa: S608
+            f"WHERE batch_id = {mark}1 AND status IN ('paid', 'bounced') AND statement_line = '' AND id > {mark}2 "
+            f"ORDER BY id LIMIT {mark}3",
+            [batch_id, after, limit],
         )
-        return [(row["reference"], row["amount"]) for row in rows]
+        return [(row["id"], row["reference"], row["amount"]) for row in rows]
 
     async def unposted(self, db: BaseDBAsyncClient) -> list[int]:
         """Payments whose postings do not fit how they stand: handed over, arrived, failed or sent back."""
@@ -286,11 +289,50 @@ class PayoutTables(TurnTables):
             "WHERE d.kind <> 'collection' AND ("
             "(p.sent_at IS NOT NULL) <> (sent.amount IS NOT NULL) OR sent.amount <> p.amount "
             "OR (p.status IN ('paid', 'bounced')) <> (paid.amount IS NOT NULL) OR paid.amount <> p.amount "
-            "OR (p.status = 'failed' AND p.sent_at IS NOT NULL) <> (unpaid.amount IS NOT NULL) "
+            "OR (p.status = 'failed' AND p.sent_at IS NOT NULL AND unpaid.amount IS NULL) "
+            "OR (p.status IN ('submitting', 'unknown', 'submitted') AND unpaid.amount IS NOT NULL) "
             "OR unpaid.amount <> p.amount "
             "OR (p.status = 'bounced') <> (back.amount IS NOT NULL) OR back.amount <> p.amount) ORDER BY p.id"
         )
         return [row["id"] for row in rows]
+
+    async def undue(self, db: BaseDBAsyncClient) -> list[tuple[str, str]]:
+        """Dues, as (key, what is wrong): paid otherwise than by one payment, or without what made them."""
+        rows = await db.execute_query_dict(
+            "SELECT d.key, 'it is ' || d.status || ', and its payments are not' AS what FROM due d "
+            "LEFT JOIN (SELECT due_id, COUNT(*) AS count, SUM(amount) AS amount FROM payment WHERE status = 'paid' "
+            "GROUP BY due_id) p ON p.due_id = d.id WHERE (d.status = 'paid') <> (p.count IS NOT NULL) "
+            "OR p.count > 1 OR p.amount <> d.amount "
+            "UNION ALL SELECT d.key, 'a payment of it is of another amount' FROM due d "
+            "JOIN payment p ON p.due_id = d.id WHERE p.amount <> d.amount "
+            "UNION ALL SELECT d.key, 'no posting made it' FROM due d LEFT JOIN posting m ON m.key = "
+            "CASE d.kind WHEN 'balance' THEN 'grant:' || substr(d.key, 9) ELSE d.key END "
+            "WHERE d.kind IN ('balance', 'incentive', 'survey') AND (m.amount IS NULL OR m.amount <> d.amount) "
+            "UNION ALL SELECT d.key, 'its trainings add up to something else' FROM due d "
+            "LEFT JOIN (SELECT l.due_id, SUM(b.price) AS amount FROM settlement_line l "
+            "JOIN purchase b ON b.id = l.purchase_id GROUP BY l.due_id) s ON s.due_id = d.id "
+            "WHERE d.kind = 'settlement' AND (s.amount IS NULL OR s.amount <> d.amount) ORDER BY 1"
+        )
+        return [(row["key"], row["what"]) for row in rows]
+
+    async def owed_otherwise(self, db: BaseDBAsyncClient) -> list[tuple[str, int, int, int]]:
+        """People, as (account, person, owed, due), whose payable is not what their open dues add up to, less what is
+        with a gateway.
+        """
+        rows = await db.execute_query_dict(
+            "WITH open_due AS (SELECT CASE d.kind WHEN 'balance' THEN 'balance_payable' ELSE 'incentive_payable' END "
+            "AS kind, d.payee_id, SUM(d.amount) AS amount FROM due d "
+            "LEFT JOIN payment p ON p.due_id = d.id AND p.live AND p.status IN ('submitting', 'unknown', 'submitted') "
+            "WHERE d.kind IN ('balance', 'incentive', 'survey') AND d.status = 'open' AND p.id IS NULL GROUP BY 1, 2), "
+            "owed AS (SELECT kind, subject_id, balance FROM ledger_account "
+            "WHERE kind IN ('balance_payable', 'incentive_payable')) "
+            "SELECT o.kind, o.subject_id AS payee_id, o.balance AS owed, COALESCE(d.amount, 0) AS due FROM owed o "
+            "LEFT JOIN open_due d ON d.kind = o.kind AND d.payee_id = o.subject_id "
+            "WHERE o.balance <> COALESCE(d.amount, 0) "
+            "UNION ALL SELECT d.kind, d.payee_id, 0, d.amount FROM open_due d "
+            "LEFT JOIN owed o ON o.kind = d.kind AND o.subject_id = d.payee_id WHERE o.subject_id IS NULL ORDER BY 1, 2"
+        )
+        return [(row["kind"], int(row["payee_id"]), int(row["owed"]), int(row["due"])) for row in rows]
 
     async def misplaced(self, db: BaseDBAsyncClient) -> list[tuple[int, int, int]]:
         """People, as (person, credited, accounted for), whose credited balance is not what they have left, have bought

@@ -7,12 +7,9 @@ import re
 from datetime import datetime, timedelta
 
 from tortoise.exceptions import IntegrityError
-from tortoise.expressions import Q, Subquery
 from tortoise.transactions import in_transaction
 
 from domain.errors import DomainError
-from domain.money import rules
-from domain.money.actions import balance
 from domain.money.paying import WITH_GATEWAY, masked
 from domain.ports import AccountAnswer, AccountQuestion
 from domain.programme import AccountRules
@@ -23,9 +20,11 @@ from models.person import Person
 
 LEASE = timedelta(minutes=2)
 TRIES = 5
+GOOD_FOR = timedelta(days=1)  # what an institution said of an account
 BNI_LENGTH = (10, 16)
 WALLET = re.compile(r"628\d{7,11}")
-_SPACE = re.compile(r"[\s.\-]")
+_SIGNS = re.compile(r"[\s().\-\u2010-\u2015]")
+_COUNTRY = re.compile(r"^(?:0062|\+62|62)0?(?=8)|^0(?=8)|^(?=8\d{8,11}$)")
 
 
 def read_number(institution: Institution, typed: str) -> str:
@@ -33,16 +32,14 @@ def read_number(institution: Institution, typed: str) -> str:
 
     Refused with account.unreadable_wallet or account.unreadable_bank.
     """
-    digits = _SPACE.sub("", typed.strip()).removeprefix("+")
-    if not (digits.isascii() and digits.isdigit()):
-        digits = ""
+    text = _SIGNS.sub("", typed)
     if institution == Institution.BNI:
-        if not BNI_LENGTH[0] <= len(digits) <= BNI_LENGTH[1]:
+        whole = text.isascii() and text.isdigit() and BNI_LENGTH[0] <= len(text) <= BNI_LENGTH[1]
+        if not whole or not text.strip("0"):
             raise DomainError("account.unreadable_bank", least=BNI_LENGTH[0], most=BNI_LENGTH[1])
-        return digits
-    if digits.startswith("08"):
-        digits = f"62{digits[1:]}"
-    if not WALLET.fullmatch(digits):
+        return text
+    digits = _COUNTRY.sub("62", text, count=1)
+    if not (digits.isascii() and WALLET.fullmatch(digits)):
         raise DomainError("account.unreadable_wallet")
     return digits
 
@@ -126,7 +123,7 @@ def verdict_of(answer: AccountAnswer) -> AccountVerdict:
 
 async def keep_verdict(inquiry: AccountInquiry, verdict: AccountVerdict) -> None:
     """The question is answered; it is done when the person has heard of it."""
-    await AccountInquiry.filter(id=inquiry.id).update(verdict=verdict)
+    await AccountInquiry.filter(id=inquiry.id, verdict="").update(verdict=verdict)
 
 
 async def finish_inquiry(inquiry: AccountInquiry) -> None:
@@ -144,13 +141,21 @@ async def link(person_id: int, inquiry_id: int, accounts: AccountRules, now: dat
     """
     await may_link(person_id, accounts, now)
     inquiry = await AccountInquiry.get_or_none(id=inquiry_id, person_id=person_id, verdict=AccountVerdict.GOOD)
-    if inquiry is None:
+    if inquiry is None or inquiry.asked_at + GOOD_FOR < now:
         raise DomainError("account.gone")
     person = await Person.get(id=person_id)
-    return await _add(Payee.PERSON, person_id, inquiry.institution, inquiry.number, person.name, now)
+    return await _add(Payee.PERSON, person_id, inquiry.institution, inquiry.number, person.name, now, inquiry.asked_at)
 
 
-async def _add(payee: Payee, payee_id: int, institution: str, number: str, holder: str, now: datetime) -> PayeeAccount:
+async def _add(
+    payee: Payee,
+    payee_id: int,
+    institution: str,
+    number: str,
+    holder: str,
+    now: datetime,
+    checked_at: datetime,
+) -> PayeeAccount:
     try:
         async with in_transaction():  # a savepoint
             return await PayeeAccount.create(
@@ -161,7 +166,7 @@ async def _add(payee: Payee, payee_id: int, institution: str, number: str, holde
                 number_index=number_index(institution, number),
                 holder=holder,
                 live=True,
-                checked_at=now,
+                checked_at=checked_at,
                 linked_at=now,
             )
     except IntegrityError as error:
@@ -186,25 +191,22 @@ async def unlink(person_id: int, now: datetime) -> PayeeAccount:
 
 
 async def holds_balance(person_id: int) -> bool:
-    """Whether a training balance was credited to somebody's account and is not all spent and collected."""
-    dues = Due.filter(payee=Payee.PERSON, payee_id=person_id)
-    if not await dues.filter(kind=DueKind.BALANCE, status=DueStatus.PAID).exists():
-        return False
-    if await dues.filter(kind=DueKind.COLLECTION, status=DueStatus.OPEN).exists():
-        return True
-    return await balance(rules.balance_of(person_id)) > 0
+    """Whether of what was credited to somebody's account anything is left in it: unspent, or not collected yet."""
+    paid = Due.filter(payee=Payee.PERSON, payee_id=person_id, status=DueStatus.PAID)
+    credited: int = sum([row.amount for row in await paid.filter(kind=DueKind.BALANCE)])
+    collected: int = sum([row.amount for row in await paid.filter(kind=DueKind.COLLECTION)])
+    return credited > collected
 
 
 async def refuse(account_ids: list[int], reason: str, now: datetime) -> None:
-    """Accounts that a payment could not go to: they are taken out, and another can be linked at once.
+    """Accounts that a payment could not go to get no other; they are taken out, and another can be linked at once.
 
-    One in which a training balance lies stays: staff see to it.
+    One in which a training balance lies stays linked: staff see to it.
     """
-    holding = Due.filter(kind=DueKind.BALANCE, payee=Payee.PERSON, status=DueStatus.PAID).values("payee_id")
-    keeps = Q(payee=Payee.PERSON, payee_id__in=Subquery(holding))
-    rows = PayeeAccount.filter(id__in=account_ids, live=True)
-    await rows.filter(keeps).update(refused=reason)
-    await rows.exclude(keeps).update(refused=reason, live=None, unlinked_at=now)
+    for account in await PayeeAccount.filter(id__in=account_ids, live=True):
+        held = account.payee == Payee.PERSON and await holds_balance(account.payee_id)
+        gone = {} if held else {"live": None, "unlinked_at": now}
+        await PayeeAccount.filter(id=account.id).update(refused=reason, **gone)
 
 
 async def link_provider(provider_id: int, institution: str, number: str, holder: str, now: datetime) -> PayeeAccount:
@@ -219,7 +221,7 @@ async def link_provider(provider_id: int, institution: str, number: str, holder:
             raise DomainError("staff.account_in_use")
         await PayeeAccount.filter(id=before.id).update(live=None, unlinked_at=now)
     try:
-        return await _add(Payee.PROVIDER, provider_id, institution, number, holder, now)
+        return await _add(Payee.PROVIDER, provider_id, institution, number, holder, now, now)
     except DomainError as error:
         raise DomainError("staff.account_taken") from error
 

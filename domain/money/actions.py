@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import Q
 from tortoise.functions import Count, Sum
 
 from domain.clock import day_of
@@ -94,6 +95,11 @@ async def problems(db: BaseDBAsyncClient) -> list[str]:
     unbacked, payments = await tables.unbacked(db), PayoutTables(db)
     found += [f"purchase {number}: its price and status do not fit its postings" for number in unbacked]
     found += [f"payment {number}: it does not stand as its postings say" for number in await payments.unposted(db)]
+    found += [f"due {key}: {what}" for key, what in await payments.undue(db)]
+    found += [
+        f"{kind} {number}: {owed:,} are owed, its open dues add up to {due:,}"
+        for kind, number, owed, due in await payments.owed_otherwise(db)
+    ]
     return found + [
         f"person {number}: {credited:,} were credited to their account, {accounted:,} are accounted for"
         for number, credited, accounted in await payments.misplaced(db)
@@ -116,10 +122,7 @@ async def statement(person_id: int) -> list[Line]:
     """Everything that ever moved on a person's accounts, oldest first."""
     own = (AccountKind.BALANCE_PAYABLE, AccountKind.TRAINING_BALANCE, AccountKind.INCENTIVE_PAYABLE)
     accounts = {row.id: row.kind for row in await LedgerAccount.filter(kind__in=list(own), subject_id=person_id)}
-    postings = [
-        *await Posting.filter(source_id__in=list(accounts)),
-        *await Posting.filter(target_id__in=list(accounts)),
-    ]
+    postings = await Posting.filter(Q(source_id__in=list(accounts)) | Q(target_id__in=list(accounts)))
     left, lines = dict.fromkeys(accounts, 0), []
     for posting in sorted(postings, key=lambda each: each.id):
         sides = ((posting.source_id, -posting.amount), (posting.target_id, posting.amount))

@@ -19,13 +19,13 @@ from domain.money.actions import balance
 from domain.money.paying import FOLLOWS, KINDS, WITH_GATEWAY, Progress, digest_of, new_reference, problems
 from domain.programme import Programme
 from models.database import writing
-from models.enums import BatchStatus, DueKind, PaymentStatus
+from models.enums import BatchStatus, DifferenceKind, DueKind, PaymentStatus
 from models.money import LedgerAccount
 from models.payout import BatchEvent, Difference, Due, PayeeAccount, Payment, PayoutBatch
 from models.payouts import PayoutTables
 
 PORTION = 2_000
-SYSTEM = "system"
+UNDECIDED = frozenset({DifferenceKind.CONTRADICTION, DifferenceKind.AMOUNT, DifferenceKind.NOT_SENT})
 
 
 async def batch_numbered(number: int) -> PayoutBatch:
@@ -34,6 +34,11 @@ async def batch_numbered(number: int) -> PayoutBatch:
     if batch is None:
         raise DomainError("staff.no_batch", batch=number)
     return batch
+
+
+def _name(staff: str) -> str:
+    """Who a member of staff is, however they write it."""
+    return staff.strip().casefold()
 
 
 async def move(batch: PayoutBatch, status: BatchStatus, by: str, now: datetime, words: str = "") -> None:
@@ -75,6 +80,8 @@ async def prepare(
             payments = [(due, amount, account, new_reference()) for due, amount, account in rows]
             added += await tables.add_payments(connection, batch.id, payments)
         after = rows[-1][0]
+    if added and _name(by) != _name(batch.prepared_by):  # who added to it has prepared it, too
+        await BatchEvent.create(batch_id=batch.id, status=BatchStatus.PREPARED, by=by, words=f"{added} added", at=now)
     return Prepared(batch, added, await tables.unaccounted(db, kinds, wave_id, batch.until))
 
 
@@ -156,7 +163,8 @@ async def approve(db: BaseDBAsyncClient, batch: PayoutBatch, programme: Programm
     """A second member of staff lets a checked batch be sent. Refused with staff.batch_same_staff, staff.batch_changed
     where it is not what was checked any more, or staff.batch_order; of two who approve at once one is refused.
     """
-    if by.strip().casefold() == batch.prepared_by.strip().casefold():
+    prepared = await BatchEvent.filter(batch_id=batch.id, status=BatchStatus.PREPARED)
+    if _name(by) in {_name(event.by) for event in prepared}:
         raise DomainError("staff.batch_same_staff", batch=batch.id)
     found = await _looked_through(db, batch, programme)
     if found.problems or batch.digest is None or found.digest != bytes(batch.digest):
@@ -190,23 +198,25 @@ async def stop(batch: PayoutBatch, by: str, words: str, now: datetime) -> int:
         return await waiting.update(status=PaymentStatus.DROPPED, live=None, settled_at=now)
 
 
-async def to_work_on(gateway: str, after: int, now: datetime, lease: timedelta) -> PayoutBatch | None:
-    """The next batch with payments to send, to ask about or to wait for, leased to the caller."""
-    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
+async def to_work_on(gateway: str, after: int, owner: str, now: datetime, lease: timedelta) -> PayoutBatch | None:
+    """The next batch with payments to send, to ask about or to wait for, leased to the caller.
+
+    A lease that ends later than any given now is one of a clock that was ahead.
+    """
+    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now) | Q(lease_until__gt=now + 2 * lease)
     working = [BatchStatus.SUBMITTING, BatchStatus.PAUSED, BatchStatus.STOPPED]
     for batch in await PayoutBatch.filter(free, gateway=gateway, status__in=working, id__gt=after).order_by("id"):
         open_payments = Payment.filter(batch_id=batch.id, status__in=[*WITH_GATEWAY, PaymentStatus.PREPARED])
         if not await open_payments.exists():
             continue
-        if await PayoutBatch.filter(free, id=batch.id).update(lease_until=now + lease):
+        if await PayoutBatch.filter(free, id=batch.id).update(lease_until=now + lease, lease_by=owner):
             return await PayoutBatch.get(id=batch.id)
     return None
 
 
-async def keep_lease(batch_id: int, until: datetime) -> BatchStatus:
-    """Go on with a batch; gives how it stands by now."""
-    await PayoutBatch.filter(id=batch_id).update(lease_until=until)
-    return BatchStatus((await PayoutBatch.get(id=batch_id)).status)
+async def keep_lease(batch_id: int, owner: str, until: datetime) -> bool:
+    """Go on with a batch; whether it is the caller's still."""
+    return bool(await PayoutBatch.filter(id=batch_id, lease_by=owner).update(lease_until=until))
 
 
 async def all_handed_over(batch_id: int) -> bool:
@@ -215,9 +225,9 @@ async def all_handed_over(batch_id: int) -> bool:
     return not await Payment.filter(batch_id=batch_id, status__in=waiting).exists()
 
 
-async def give_back(batch_id: int) -> None:
+async def give_back(batch_id: int, owner: str) -> None:
     """Somebody else may work on it."""
-    await PayoutBatch.filter(id=batch_id).update(lease_until=None)
+    await PayoutBatch.filter(id=batch_id, lease_by=owner).update(lease_until=None, lease_by="")
 
 
 async def progress(db: BaseDBAsyncClient, batch: PayoutBatch, now: datetime) -> Progress:
@@ -237,10 +247,14 @@ async def open_differences(batch_id: int | None = None) -> list[Difference]:
 
 
 async def explain(number: int, words: str, by: str, now: datetime) -> None:
-    """Say what a difference was; nothing is adjusted. Refused with staff.no_difference or staff.no_words."""
+    """Say what a difference was; nothing is adjusted. Refused with staff.no_difference, staff.no_words, or
+    staff.needs_outcome where it is open how a payment ended: that is domain.money.settling.decide's.
+    """
     if not words.strip():
         raise DomainError("staff.no_words")
     open_one = Difference.filter(id=number, explained_at__isnull=True)
+    if await open_one.filter(what__in=[each.value for each in UNDECIDED]).exists():
+        raise DomainError("staff.needs_outcome", difference=number)
     if not await open_one.update(words=words[:200], explained_by=by, explained_at=now):
         raise DomainError("staff.no_difference", difference=number)
 
@@ -254,6 +268,13 @@ async def close(batch: PayoutBatch, by: str, now: datetime) -> None:
         if found := await open_differences(batch.id):
             raise DomainError("staff.batch_differs", batch=batch.id, count=len(found))
         await move(batch, BatchStatus.CLOSED, by, now)
+
+
+async def note_statement(gateway: str, name: str, digest: bytes, by: str, now: datetime) -> None:
+    """Who imported which statement: kept with every batch of its gateway that is not closed."""
+    words = f"statement {name[:80]}, SHA-256 {digest.hex()}"
+    for batch in await PayoutBatch.filter(gateway=gateway).exclude(status=BatchStatus.CLOSED):
+        await BatchEvent.create(batch_id=batch.id, status=batch.status, by=by, words=words, at=now)
 
 
 # --- following a payment back

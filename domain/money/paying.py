@@ -19,7 +19,7 @@ FOLLOWS: Mapping[BatchStatus, frozenset[BatchStatus]] = {
     BatchStatus.SUBMITTING: frozenset({BatchStatus.PAUSED, BatchStatus.STOPPED, BatchStatus.RECONCILED}),
     BatchStatus.PAUSED: frozenset({BatchStatus.SUBMITTING, BatchStatus.STOPPED}),
     BatchStatus.STOPPED: frozenset({BatchStatus.RECONCILED}),
-    BatchStatus.RECONCILED: frozenset({BatchStatus.CLOSED}),
+    BatchStatus.RECONCILED: frozenset({BatchStatus.RECONCILED, BatchStatus.CLOSED}),
     BatchStatus.CLOSED: frozenset(),
 }
 FINAL = frozenset({PaymentStatus.PAID, PaymentStatus.FAILED, PaymentStatus.BOUNCED, PaymentStatus.DROPPED})
@@ -35,7 +35,7 @@ KINDS: Mapping[str, tuple[DueKind, ...]] = {
 
 # Why payments fail. The first lie with the account: another one has to be linked; the others pass, or staff see to it.
 ACCOUNT_REASONS = frozenset({"account_closed", "account_absent", "account_refused", "account_unlinked"})
-RETRYABLE = frozenset({"busy", "cut_off", "institution_down", "not_enough_funds", "limit"})
+RETURNED = "returned"  # the reason of a payment of which it was only heard that it came back
 REFERENCE_LETTERS = 16
 
 
@@ -79,19 +79,17 @@ _STEPS: Mapping[PaymentOutcome, Mapping[PaymentStatus, Settled]] = {
 }
 
 
-def settle(status: PaymentStatus, amount: int, outcome: PaymentOutcome, moved: int) -> Settled:
-    """What an answer makes of a payment of ``amount``; ``moved`` is the amount that the gateway names.
+def settle(status: PaymentStatus, amount: int, outcome: PaymentOutcome, moved: int, reason: str = "") -> Settled:
+    """What an answer makes of a payment of ``amount``; ``moved`` is the amount that the gateway names, ``reason`` why
+    the payment failed before.
 
     Answers come twice, late and in any order: a final status stays, and what contradicts it is a difference.
     """
     if outcome in (PaymentOutcome.PAID, PaymentOutcome.BOUNCED) and moved != amount:
         return Settled(difference=DifferenceKind.AMOUNT)
+    if status == PaymentStatus.FAILED and reason == RETURNED and outcome == PaymentOutcome.PAID:
+        return NOTHING  # that it had arrived, before it was sent back, is heard late
     return _STEPS[outcome].get(status, NOTHING)
-
-
-def may_be_sent_again(status: PaymentStatus, outcome: PaymentOutcome) -> bool:
-    """Whether a payment whose gateway was asked is handed to it once more, under the same reference."""
-    return outcome == PaymentOutcome.ABSENT and status == PaymentStatus.UNKNOWN
 
 
 # --- batches
@@ -116,7 +114,7 @@ def problems(
         "amount": "payments differ from what is due",
         "settled": "payments are for what is not due any more",
         "stranger": "payments go to somebody else's account",
-        "unfunded": "payments are not covered by the ledger",
+        "unfunded": "payments are not covered by what the ledger owes to their payees",
     }
     return found + [f"{number:,} {says[name]}" for name, number in wanting]
 

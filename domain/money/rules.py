@@ -131,6 +131,15 @@ def paid(payment_id: int, kind: DueKind, payee_id: int, batch_id: int, amount: i
     return Movement(f"paid:{payment_id}", in_flight(batch_id), target, amount)
 
 
+def found(payment_id: int, kind: DueKind, payee_id: int, batch_id: int, amount: int) -> Movement | None:
+    """Staff found that a payment that was taken for failed had arrived."""
+    source = _PAYABLE.get(kind)
+    if source is None:
+        return None
+    target = balance_of(payee_id) if kind == DueKind.BALANCE else paid_by(batch_id)
+    return Movement(f"paid:{payment_id}", source(payee_id), target, amount)
+
+
 def unpaid(payment_id: int, kind: DueKind, payee_id: int, batch_id: int, amount: int) -> Movement | None:
     """A payment failed for good: it is owed as before."""
     source = _PAYABLE.get(kind)

@@ -3,6 +3,7 @@
 Verbs load, ask the rules and save. ``hear`` is the one place where a payment becomes paid or failed.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from domain.errors import DomainError
 from domain.money import accounts, rules
 from domain.money.actions import post
 from domain.money.batches import move
-from domain.money.paying import ACCOUNT_REASONS, FINAL, Settled, may_be_sent_again, settle
+from domain.money.paying import ACCOUNT_REASONS, FINAL, RETURNED, WITH_GATEWAY, Settled, settle
 from domain.notices.actions import announce
 from domain.ports import PaymentAnswer, PaymentOrder
 from models.database import writing
@@ -62,13 +63,15 @@ async def take(batch: PayoutBatch, limit: int, now: datetime) -> Taken | None:
         if not ids:
             return None
         rows = await tables.payments(db, "id", ids, lock=True)
-        await LedgerTables(db).hold(db, sorted({each.source for row in rows if (each := _sent(row)) is not None}))
-        good, bad = await _still_good(rows)
+        sources = sorted({each.source for row in rows if (each := _sent(row)) is not None})
+        good, bad = await _still_good(rows, await LedgerTables(db).hold(db, sources))
         await post(db, [each for row in good if (each := _sent(row)) is not None], now)
         await tables.change(db, ["sent_at"], [(row.id, now) for row in good])
         for status, reason, some in bad:
             columns = ["status", "reason", "live", "settled_at", "lease_until"]
             await tables.change(db, columns, [(row.id, status, reason, None, now, None) for row in some])
+            if reason in ACCOUNT_REASONS:
+                await _tell_failed(db, some, now)
         return Taken(await _orders(good))
 
 
@@ -76,18 +79,31 @@ def _sent(row: PaymentRow) -> Movement | None:
     return rules.sent(row.id, DueKind(row.kind), row.payee_id, row.batch_id, row.amount)
 
 
-async def _still_good(rows: Sequence[PaymentRow]) -> tuple[list[PaymentRow], list[tuple[str, str, list[PaymentRow]]]]:
+async def _still_good(
+    rows: Sequence[PaymentRow], held: dict[Account, int]
+) -> tuple[list[PaymentRow], list[tuple[str, str, list[PaymentRow]]]]:
+    """Payments that may be handed over; the others with their new status and the reason."""
     still_due = {row.id for row in await Due.filter(id__in=[row.due_id for row in rows], status=DueStatus.OPEN)}
     linked = {row.id for row in await PayeeAccount.filter(id__in=[row.account_id for row in rows], live=True)}
     disputed = [row.reference for row in await Difference.filter(explained_at__isnull=True).only("reference")]
     still_due -= (
         {row.due_id for row in await Payment.filter(reference__in=disputed).only("due_id")} if disputed else set()
     )
-    good, dropped, unlinked = list[PaymentRow](), list[PaymentRow](), list[PaymentRow]()
+    good, dropped, unlinked, short = list[PaymentRow](), list[PaymentRow](), list[PaymentRow](), list[PaymentRow]()
     for row in rows:
-        kept = good if row.account_id in linked else unlinked
-        (kept if row.due_id in still_due else dropped).append(row)
+        movement = _sent(row)
+        if row.due_id not in still_due:
+            dropped.append(row)
+        elif row.account_id not in linked:
+            unlinked.append(row)
+        elif movement is not None and held[movement.source] < movement.amount:
+            short.append(row)  # one whose ledger is short stops nobody else
+        else:
+            good.append(row)
+            if movement is not None:
+                held[movement.source] -= movement.amount
     bad = [
+        (PaymentStatus.FAILED.value, "not_covered", short),
         (PaymentStatus.DROPPED.value, "not_due", dropped),
         (PaymentStatus.FAILED.value, "account_unlinked", unlinked),
     ]
@@ -127,10 +143,10 @@ async def again(references: Sequence[str], now: datetime) -> list[PaymentOrder]:
         rows = [
             row
             for row in await tables.payments(db, "reference", references, lock=True)
-            if may_be_sent_again(PaymentStatus(row.status), PaymentOutcome.ABSENT)
+            if row.status == PaymentStatus.UNKNOWN
         ]
-        changed = [(row.id, PaymentStatus.SUBMITTING.value, now + LEASE) for row in rows]
-        await tables.change(db, ["status", "lease_until"], changed)
+        changed = [(row.id, PaymentStatus.SUBMITTING.value, now + LEASE, now) for row in rows]
+        await tables.change(db, ["status", "lease_until", "sent_at"], changed)
     return await _orders(rows)
 
 
@@ -138,7 +154,8 @@ async def given_up(references: Sequence[str], now: datetime) -> list[PaymentAnsw
     """Of payments of a stopped batch that their gateway has never heard of, those that can't be on their way to it any
     more: they have failed.
     """
-    long_ago = Payment.filter(reference__in=list(references), sent_at__lte=now - GIVEN_UP)
+    unknown = Payment.filter(reference__in=list(references), status=PaymentStatus.UNKNOWN)
+    long_ago = unknown.filter(sent_at__lte=now - GIVEN_UP)
     return [PaymentAnswer(row.reference, PaymentOutcome.FAILED, reason="stopped") for row in await long_ago]
 
 
@@ -176,14 +193,15 @@ async def hear(gateway: str, answers: Sequence[PaymentAnswer], by: str, now: dat
                 if answer.outcome in MOVED:
                     differences.append((DifferenceKind.STRANGER, None, answer))
                 continue
-            made = settle(PaymentStatus(row.status), row.amount, answer.outcome, answer.amount)
+            made = settle(PaymentStatus(row.status), row.amount, answer.outcome, answer.amount, row.reason)
             if by == "statement" and answer.outcome in (PaymentOutcome.PAID, PaymentOutcome.BOUNCED):
                 made = _on_statement(row, answer, made, shown)
             if made.difference is not None:
                 differences.append((made.difference, row, answer))
             if made.status is not None:
                 row.status = made.status
-                changes[row.id] = changes.get(row.id, _Change(row)).to(made.status, answer, by, now)
+                changes[row.id] = change = changes.get(row.id, _Change(row)).to(made.status, answer, by, now)
+                row.reason = change.reason
         made_changes = await _post(db, list(changes.values()), differences, now)
         await _save(db, tables, made_changes, now)
         await tables.change(db, ["statement_line"], shown)
@@ -222,7 +240,8 @@ class _Change:
     def to(self, status: PaymentStatus, answer: PaymentAnswer, by: str, now: datetime) -> "_Change":
         self.steps.append(status)
         self.gateway_id = answer.gateway_id[:64] or self.gateway_id
-        self.reason = answer.reason[:48]
+        came_back = status == PaymentStatus.FAILED and answer.outcome == PaymentOutcome.BOUNCED
+        self.reason = RETURNED if came_back else answer.reason[:48]
         if status in FINAL:
             self.by, self.settled_at = by, now
         return self
@@ -247,7 +266,7 @@ async def _post(
             movement = made and made(row.id, DueKind(row.kind), row.payee_id, row.batch_id, row.amount)
             if movement:
                 movements.append(movement)
-    spent = await _spent(db, [each for each in movements if each.source.kind == AccountKind.TRAINING_BALANCE])
+    spent = await _spent(db, movements)
     for change in changes:
         if (
             PaymentStatus.BOUNCED in change.steps
@@ -268,11 +287,13 @@ async def _post(
 
 
 async def _spent(db: BaseDBAsyncClient, movements: Sequence[Movement]) -> set[int]:
-    """People who have less of their balance than would have to go back."""
-    if not movements:
-        return set()
-    held: dict[Account, int] = await LedgerTables(db).hold(db, [each.source for each in movements])
-    return {each.source.subject_id for each in movements if held[each.source] < each.amount}
+    """People who have less of their balance than would have to go back, what arrives with these movements included."""
+    back = [each for each in movements if each.source.kind == AccountKind.TRAINING_BALANCE]
+    held: dict[Account, int] = await LedgerTables(db).hold(db, [each.source for each in back])
+    for each in movements:
+        if each.target in held:
+            held[each.target] += each.amount
+    return {each.source.subject_id for each in back if held[each.source] < each.amount}
 
 
 async def _save(db: BaseDBAsyncClient, tables: PayoutTables, changes: Sequence[_Change], now: datetime) -> None:
@@ -315,7 +336,8 @@ async def _note(
 ) -> int:
     new = 0
     for kind, row, answer in differences:
-        key = f"{kind.value}:{answer.reference[:60]}:{answer.line[:30] or answer.amount}"
+        said = hashlib.sha256((answer.line or str(answer.amount)).encode()).hexdigest()[:16]
+        key = f"{kind.value}:{answer.reference[:60]}:{said}"
         _, made = await Difference.get_or_create(
             key=key,
             defaults={
@@ -349,6 +371,60 @@ async def _tell(db: BaseDBAsyncClient, changes: Sequence[_Change], now: datetime
     return told
 
 
+async def _tell_failed(db: BaseDBAsyncClient, rows: Sequence[PaymentRow], now: datetime) -> None:
+    for row in rows:
+        if row.payee == Payee.PERSON and row.kind != DueKind.COLLECTION:
+            await announce(db, "payment_failed", row.id, [row.payee_id], now, params={"amount_number": row.amount})
+
+
+# --- disputes
+
+
+async def decide(number: int, paid: bool, words: str, by: str, now: datetime) -> None:  # noqa: FBT001 - the answer
+    """Staff found out how a payment of a difference ended, and say so; the ledger follows. It is not done by whoever
+    prepared the batch. Refused with staff.no_difference, staff.no_words, staff.batch_same_staff, or
+    staff.payment_reissued where another attempt to pay it is live by now.
+    """
+    if not words.strip():
+        raise DomainError("staff.no_words")
+    async with writing() as db:
+        found = await Difference.filter(id=number, explained_at__isnull=True).select_for_update().first()
+        rows = await PayoutTables(db).payments(db, "reference", [found.reference], lock=True) if found else []
+        if found is None or not rows:
+            raise DomainError("staff.no_difference", difference=number)
+        [row] = rows
+        batch = await PayoutBatch.get(id=row.batch_id)
+        if by.strip().casefold() == batch.prepared_by.strip().casefold():
+            raise DomainError("staff.batch_same_staff", batch=batch.id)
+        status = PaymentStatus(row.status)
+        if status in WITH_GATEWAY or paid != (status == PaymentStatus.PAID):
+            await _end(db, row, status, now, paid=paid)
+        explained = {"words": f"{'paid' if paid else 'not paid'}: {words}"[:200], "explained_by": by}
+        await Difference.filter(id=number).update(**explained, explained_at=now)
+
+
+async def _end(db: BaseDBAsyncClient, row: PaymentRow, status: PaymentStatus, now: datetime, *, paid: bool) -> None:
+    """Bring a payment to the end that staff found."""
+    tables, kind = PayoutTables(db), DueKind(row.kind)
+    about = row.id, kind, row.payee_id, row.batch_id, row.amount
+    if paid:
+        if await Payment.filter(due_id=row.due_id, live=True).exclude(id=row.id).exists():
+            raise DomainError("staff.payment_reissued", reference=row.reference)
+        movement = rules.paid(*about) if status in WITH_GATEWAY else rules.found(*about)
+        ended, due = PaymentStatus.PAID, DueStatus.PAID
+    elif status in WITH_GATEWAY:
+        movement, ended, due = rules.unpaid(*about), PaymentStatus.FAILED, DueStatus.OPEN
+    elif status == PaymentStatus.PAID:
+        movement, ended, due = rules.bounced(*about), PaymentStatus.BOUNCED, DueStatus.OPEN
+    else:
+        return  # it is as it is: failed, or never handed over
+    await post(db, [movement] if movement else [], now)
+    live = True if paid else None
+    columns = ["status", "live", "settled_at", "settled_by", "lease_until"]
+    await tables.change(db, columns, [(row.id, ended.value, live, now, "staff", None)])
+    await tables.settle_dues(db, [row.due_id], due, now if paid else None)
+
+
 # --- reconciling
 
 
@@ -365,19 +441,17 @@ async def reconcile(db: BaseDBAsyncClient, batch: PayoutBatch, by: str, now: dat
     if not await all_final(batch.id):
         raise DomainError("staff.batch_open", batch=batch.id)
     async with writing() as connection:
-        tables = PayoutTables(connection)
-        for reference, amount in await tables.unshown(connection, batch.id, 1_000):
-            await Difference.get_or_create(
-                key=f"{DifferenceKind.MISSING.value}:{reference}",
-                defaults={
-                    "what": DifferenceKind.MISSING.value,
-                    "batch_id": batch.id,
-                    "reference": reference,
-                    "ours": amount,
-                    "found_at": now,
-                },
-            )
+        tables, after = PayoutTables(connection), 0
+        while rows := await tables.unshown(connection, batch.id, after, 1_000):
+            after = rows[-1][0]
+            missing = [
+                Difference(
+                    key=f"{DifferenceKind.MISSING.value}:{reference}", what=DifferenceKind.MISSING.value,
+                    batch_id=batch.id, reference=reference, ours=amount, found_at=now,
+                )
+                for _, reference, amount in rows
+            ]  # fmt: skip
+            await Difference.bulk_create(missing, ignore_conflicts=True)
         found = await Difference.filter(batch_id=batch.id, explained_at__isnull=True).count()
-        if batch.status != BatchStatus.RECONCILED:
-            await move(batch, BatchStatus.RECONCILED, by, now, f"{found} differences")
+        await move(batch, BatchStatus.RECONCILED, by, now, f"{found} differences")
     return found

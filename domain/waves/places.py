@@ -215,6 +215,8 @@ async def accept(person_id: int, now: datetime) -> Place:
         return place
     if place.due_at is None:  # drawn, but nobody was told yet
         raise DomainError("waves.no_place")
+    if place.due_at <= now and place.status != PlaceStatus.LAPSED:
+        place.due_at = (await dues.crediting([person_id], now)).get(person_id, place.due_at)  # it came late: not theirs
     if place.status == PlaceStatus.LAPSED or place.due_at <= now:
         raise DomainError("waves.place_lapsed", deadline_date=last_day(place.due_at))
     db = Place._meta.db

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from tortoise.exceptions import DoesNotExist
-
+from domain.clock import day_of
 from domain.errors import DomainError
 from domain.money import accounts
 from domain.money.paying import masked
@@ -56,15 +55,18 @@ def come_in(turn: Turn, replies: tuple[Reply, ...] = ()) -> Act:
             return Go("account.shown", {**without(turn.draft, "account"), "linked": _as_kept(account)}, replies)
         await accounts.may_link(turn.person_id, turn.programme.accounts, turn.now)
         fresh = without(turn.draft, "linked")
-        if "inquiry" in kept_of(turn):  # asked about before; they had gone elsewhere
-            return Go("account.code" if kept_of(turn).get("good") else "account.asked", fresh, replies)
+        if kept_of(turn).get("good"):  # asked about before; they had gone elsewhere
+            return await _send_code(turn, fresh)
+        if "inquiry" in kept_of(turn):
+            return Go("account.asked", fresh, replies)
         return Go("account.institution", without(fresh, "account"), replies)
 
     return Act(action)
 
 
 def _as_kept(account: PayeeAccount) -> Draft:
-    return {**accounts.shown(account), "since_date": account.linked_at.date().isoformat()}
+    since = day_of(account.linked_at).isoformat()
+    return {**accounts.shown(account), "since_date": since, "refused": bool(account.refused)}
 
 
 # --- linking
@@ -143,14 +145,32 @@ def take_verdict(turn: Turn, outcome: AccountOutcome) -> Outcome:
     if kept.get("inquiry") != outcome.inquiry_id:
         return Stay()  # about an account they have given up
     if outcome.verdict != AccountVerdict.GOOD:
-        said = Say(f"account.{outcome.verdict}", _named(kept))
+        said = Say(f"account.{_told(outcome.verdict, kept)}", _named(kept))
         here = turn.step.startswith("account.")
         return Go("account.institution" if here else turn.step, without(turn.draft, "account"), (said,))
     draft = {**turn.draft, "account": {**kept, "good": True}}
     if turn.step != "account.asked":
         found = Say("account.found", _named(kept), (Choice("!account", "account.go_on_button"),))
         return Stay((found,), draft=draft)
-    return send_code(turn, Channel.SMS, kept["phone"], "account.code", draft)
+    return Act(lambda: _send_code(turn, draft))
+
+
+def _told(verdict: str, kept: dict[str, Any]) -> str:
+    """What somebody hears: of a number that is not their own phone only that it can't be used, so that nobody learns
+    here who has an account where.
+    """
+    if verdict == AccountVerdict.BUSY or kept["number"] == kept["own"].lstrip("+"):
+        return verdict
+    return AccountVerdict.OTHER_PERSON
+
+
+async def _send_code(turn: Turn, draft: Draft) -> Done:
+    """On to the code, also where none can be sent just now: the screen offers another try."""
+    phone = draft["account"]["phone"]
+    try:
+        return await send_code(turn, Channel.SMS, phone, "account.code", draft).action()
+    except DomainError as error:
+        return Go("account.code", draft, (Say(error.code, error.params),))
 
 
 def ask_code(turn: Turn) -> Say:
@@ -174,7 +194,10 @@ def take_code(turn: Turn) -> Outcome:
         assert turn.person_id is not None
         if not await check_code(turn.conversation_id, Channel.SMS, kept["phone"], code, turn.programme.codes, turn.now):
             return Stay((Say("code.wrong", choices=ask_code(turn).choices),))
-        account = await accounts.link(turn.person_id, kept["inquiry"], turn.programme.accounts, turn.now)
+        try:
+            account = await accounts.link(turn.person_id, kept["inquiry"], turn.programme.accounts, turn.now)
+        except DomainError as error:  # it can't be this one
+            return Go("account.institution", without(turn.draft, "account"), (Say(error.code, error.params),))
         earned = await qualify(PayeeAccount._meta.db, turn.person_id, turn.programme, turn.now)
         said: tuple[Reply, ...] = (Say("account.linked", accounts.shown(account)),)
         if earned:
@@ -189,7 +212,11 @@ def take_code(turn: Turn) -> Outcome:
 
 def ask_shown(turn: Turn) -> Say:
     """The account, masked."""
-    return Say("account.shown", turn.draft["linked"], (Choice("unlink", "account.unlink_button"), MENU))
+    linked = turn.draft["linked"]
+    if linked.get("refused"):
+        params = without(linked, "since_date", "refused")
+        return Say("account.shown_refused", params, (Choice("!person", "help.person"), MENU))
+    return Say("account.shown", without(linked, "refused"), (Choice("unlink", "account.unlink_button"), MENU))
 
 
 def take_shown(turn: Turn) -> Outcome:
@@ -204,8 +231,8 @@ def take_shown(turn: Turn) -> Outcome:
 
 def ask_unlink(turn: Turn) -> Say:
     """Is it meant?"""
-    params = {**turn.draft["linked"], "days": turn.programme.accounts.cooling_days}
-    params.pop("since_date", None)
+    linked = without(turn.draft["linked"], "since_date", "refused")
+    params = {**linked, "days": turn.programme.accounts.cooling_days}
     return Say(
         "account.confirm_unlink", params, (Choice("yes", "account.yes_unlink"), Choice("no", "account.no_unlink"))
     )
@@ -220,10 +247,7 @@ def take_unlink(turn: Turn) -> Outcome:
 
     async def action() -> Done:
         assert turn.person_id is not None
-        try:
-            account = await accounts.unlink(turn.person_id, turn.now)
-        except DoesNotExist as error:
-            raise DomainError("account.none") from error
+        account = await accounts.unlink(turn.person_id, turn.now)
         said = Say("account.unlinked", {**accounts.shown(account), "days": turn.programme.accounts.cooling_days})
         return Go("home.menu", without(turn.draft, "linked", "has_account"), (said,))
 

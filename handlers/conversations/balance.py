@@ -30,7 +30,7 @@ def come_in(turn: Turn) -> Act:
         coming = await dues.dues_of(turn.person_id)
         lines = [*_balance(wallet, account), *await _spent(turn.person_id)]
         if wallet.place.status != PlaceStatus.LAPSED:
-            lines += await _incentives(turn, coming)
+            lines += await _incentives(turn, wallet.place.wave_id, coming)
             if account is not None:
                 lines.append(["money.account", accounts.shown(account)])
         choices = [Choice("!trainings", "trainings.look_button"), resume]
@@ -62,13 +62,13 @@ async def _spent(person_id: int) -> list[Line]:
     ]
 
 
-async def _incentives(turn: Turn, coming: list[Coming]) -> list[Line]:
+async def _incentives(turn: Turn, wave_id: int, coming: list[Coming]) -> list[Line]:
     """Payments that were and will be made; before there is an incentive, what is missing for it."""
     lines = [_due(each, turn) for each in coming if each.kind != DueKind.BALANCE and each.status != DueStatus.DROPPED]
     if any(each.kind == DueKind.INCENTIVE for each in coming):
         return lines
     assert turn.person_id is not None
-    terms = turn.programme.money_on(turn.today)
+    terms = await dues.terms_of(wave_id, turn.programme)
     params = {"amount_number": terms.incentive, "count": terms.incentive_times}
     missing = await incentives.missing(turn.person_id)
     return [*lines, ["money.missing", params], *([f"money.missing_{name}", {}] for name in missing)]

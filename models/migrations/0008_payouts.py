@@ -136,6 +136,7 @@ class Migration(migrations.Migration):
                 ('prepared_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('started_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('lease_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('lease_by', fields.CharField(default='', max_length=32)),
             ],
             options={'table': 'payout_batch', 'app': 'models', 'pk_attr': 'id', 'table_description': 'Payments that are approved and sent together. ``name`` says of what, such as "balance wave 3", and is unique.'},
             bases=['Model'],

@@ -10,6 +10,7 @@ from domain.errors import DomainError
 from domain.money import accounts, batches, dues, settling
 from domain.money.actions import problems, training_balance
 from domain.ports import AccountAnswer, PaymentAnswer
+from domain.trainings import purchases
 from models.enums import AccountVerdict, DueStatus, Institution, Match, Payee, PaymentOutcome
 from models.payout import AccountInquiry, Due, PayeeAccount, Payment
 from models.person import Person as Row
@@ -100,8 +101,8 @@ async def test_an_account_is_linked_shown_masked_and_changed_after_a_while(db: B
 @pytest.mark.parametrize(
     ("answer", "key"),
     [
-        (AccountAnswer(exists=False), "account.absent"),
-        (AccountAnswer(exists=True, is_open=False), "account.closed"),
+        (AccountAnswer(exists=False), "account.other_person"),
+        (AccountAnswer(exists=True, is_open=False), "account.other_person"),
         (AccountAnswer(exists=True, name=Match.MISMATCH), "account.other_person"),
         (AccountAnswer(exists=True, name=Match.MATCH, phone=Match.MISMATCH), "account.other_person"),
         (AccountAnswer(exists=True), "account.other_person"),
@@ -136,7 +137,6 @@ async def test_whoever_goes_elsewhere_meanwhile_goes_on_where_they_were(db: Base
         await person.say("pelatihan")
         assert await institution_says(person) == ["account.found"]
         assert await person.press("!account") == ["account.ask_code"]
-        await person.press("again")
         assert await person.say(person.codes[-1]) == ["account.linked", "home.menu"]
 
 
@@ -146,11 +146,10 @@ async def test_an_account_has_one_owner_and_a_day_has_five_inquiries(db: BaseDBA
         other = await Person(engine, "2").reach("home.menu", phone="0812 9999 888")
         await talk(other, LINKING)
         assert await institution_says(other) == ["account.ask_code"]
-        assert await other.say(other.codes[-1]) == ["account.not_yours"]
+        assert await other.say(other.codes[-1]) == ["account.not_yours", "account.ask_institution"]
         for _ in range(4):
             row = await Row.get(id=2)
             await accounts.ask(1, row.id, Institution.OVO, "628131111333", PROGRAMME.accounts, NOON)
-        await other.press("other")
         await other.say("ovo")
         assert await other.say("0813 1111 3333") == ["account.too_many"]
 
@@ -263,3 +262,83 @@ async def test_an_institution_is_asked_again_where_its_answer_was_lost_in_a_cras
         clock.forward(minutes=3)
         assert await institution_says(person) == ["account.ask_code"]
         assert await accounts.claim_inquiry(clock()) is None
+
+
+async def test_of_their_own_number_people_hear_exactly_what_is_wrong(db: BaseDBAsyncClient) -> None:
+    async with selected(db) as (person, _):
+        for answer, key in (
+            (AccountAnswer(exists=False), "account.absent"),
+            (AccountAnswer(exists=True, is_open=False), "account.closed"),
+        ):
+            await person.say("rekening")
+            await person.say("gopay")
+            await person.press("own")
+            assert await institution_says(person, answer) == [key, "account.ask_institution"]
+
+
+async def test_a_code_that_cannot_be_sent_just_now_leaves_nobody_stuck(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with selected(db, clock) as (person, _):
+        await talk(person, LINKING)
+        await institution_says(person)
+        for _ in range(3):
+            await person.say("000000" if person.codes[-1] != "000000" else "111111")
+        assert await person.press("other") == ["account.ask_institution"]
+        await person.say("ovo")
+        await person.say("0813 1111 2222")
+        assert await institution_says(person) == ["code.wait", "account.ask_code"]
+        clock.forward(minutes=61)
+        assert await person.press("again") == ["account.ask_code"]
+        assert await person.say(person.codes[-1]) == ["account.linked", "home.menu"]
+
+
+async def test_an_answer_is_good_for_a_day_and_then_asked_for_anew(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with selected(db, clock) as (person, _):
+        await talk(person, LINKING)
+        await institution_says(person)
+        clock.forward(days=2)
+        await person.press("again")
+        assert await person.say(person.codes[-1]) == ["account.gone", "account.ask_institution"]
+
+
+@pytest.mark.parametrize(
+    ("institution", "typed", "kept"),
+    [
+        (Institution.OVO, "0812 3456 7890", "6281234567890"),
+        (Institution.OVO, "81234567890", "6281234567890"),
+        (Institution.OVO, "+62 (812) 3456-7890", "6281234567890"),
+        (Institution.OVO, "0812–3456–7890", "6281234567890"),
+        (Institution.OVO, "62 0812 3456 7890", "6281234567890"),
+        (Institution.OVO, "0062812 3456 7890", "6281234567890"),
+        (Institution.OVO, "021 555 1234", None),
+        (Institution.OVO, "0812", None),
+        (Institution.OVO, "٠812345678", None),
+        (Institution.BNI, "8810 0812 3456 7890", "8810081234567890"),
+        (Institution.BNI, "+628123456789", None),
+        (Institution.BNI, "0000000000", None),
+        (Institution.BNI, "12345", None),
+    ],
+)
+def test_numbers_are_read_as_people_type_them(institution: Institution, typed: str, kept: str | None) -> None:
+    if kept is None:
+        with pytest.raises(DomainError, match="unreadable"):
+            accounts.read_number(institution, typed)
+    else:
+        assert accounts.read_number(institution, typed) == kept
+
+
+async def test_what_was_bought_and_not_redeemed_still_lies_in_the_account(db: BaseDBAsyncClient) -> None:
+    async with selected(db, programme=PROGRAMME) as (person, _):
+        await link(person)
+        await pay(db, "balance")
+        row = await Row.all().get()
+        async with in_transaction():
+            await purchases.buy(row.id, 1, 450_000, NOON)
+        await person.say("rekening")
+        await person.press("unlink")
+        assert await person.say("ya") == ["account.holds_balance"]
+        # A payment can't reach it any more: nothing goes there, and staff are pointed to.
+        account = await PayeeAccount.all().get()
+        await accounts.refuse([account.id], "account_closed", NOON)
+        assert await person.say("rekening") == ["account.shown_refused"]

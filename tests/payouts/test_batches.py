@@ -19,11 +19,12 @@ from bot.payouts import Payouts
 from domain.clock import day_of
 from domain.errors import DomainError
 from domain.money import accounts, batches, dues, paying, rules, settling
-from domain.money.actions import balance, hold, hold_credits, problems, training_balance
+from domain.money.actions import balance, hold, hold_credits, post, problems, statement, training_balance
 from domain.ports import PaymentAnswer
 from handlers.conversation import Inbound
 from handlers.engine import TurnResult
 from models.enums import BatchStatus, DifferenceKind, DueStatus, PaymentOutcome, PaymentStatus
+from models.movement import Movement
 from models.notice import Notice
 from models.payout import Difference, Due, PayeeAccount, Payment, PayoutBatch
 from tests.handlers.talk import NOON
@@ -227,9 +228,122 @@ async def test_a_payment_whose_end_is_disputed_is_not_paid_again_before_it_is_ex
     assert (await batches.prepare(db, "balance", 1, "file", "ani", LATER, 1)).added == 0
     found = await Difference.all().get()
     assert await _tried(batches.explain(found.id, " ", "citra", LATER)) == "staff.no_words"
-    await batches.explain(found.id, "the bank took it back by hand", "citra", LATER)
-    assert await _tried(batches.explain(found.id, "again", "citra", LATER)) == "staff.no_difference"
+    assert await _tried(batches.explain(found.id, "who knows", "citra", LATER)) == "staff.needs_outcome"
+    assert await _tried(settling.decide(found.id, False, "no", "Ani ", LATER)) == "staff.batch_same_staff"
+    await settling.decide(found.id, False, "the bank took it back by hand", "citra", LATER)
+    assert await _tried(settling.decide(found.id, True, "again", "citra", LATER)) == "staff.no_difference"
     assert (await batches.prepare(db, "balance", 1, "file", "ani", LATER, 1)).added == 1
+    assert await problems(db) == []
+
+
+@pytest.mark.parametrize("paid", [True, False])
+@pytest.mark.parametrize(
+    "said", [(FAILED, 0, PAID, 1_000_000), (PAID, 1_000_000, FAILED, 0), (PAID, 999_999, PAID, 999_999)]
+)
+async def test_staff_say_how_a_disputed_payment_ended_and_the_ledger_follows(
+    db: BaseDBAsyncClient, said: tuple[Any, ...], paid: bool
+) -> None:
+    batch, (reference,) = await sent(db, 1)
+    await says(reference, said[0], said[1])
+    await says(reference, said[2], said[3])
+    found = await Difference.all().get()
+    await settling.decide(found.id, paid, "asked the bank", "citra", LATER)
+    assert await training_balance(1) == (1_000_000 if paid else 0)
+    assert await balance(rules.credit_of(1)) == (0 if paid else 1_000_000)
+    assert await balance(rules.in_flight(batch.id)) == 0
+    assert (await batches.prepare(db, "balance", 1, "file", "ani", LATER, 1)).added == (0 if paid else 1)
+    assert await problems(db) == []
+
+
+async def test_a_dispute_is_not_decided_as_paid_where_it_was_paid_again_by_then(db: BaseDBAsyncClient) -> None:
+    _, (reference,) = await sent(db, 1)
+    await says(reference, FAILED, 0)
+    [second] = await send(db, await checked(db))
+    await says(second, PAID)
+    await says(reference, PAID)  # late: now it was paid twice, by the bank
+    found = await Difference.all().get()
+    assert await _tried(settling.decide(found.id, True, "yes", "citra", LATER)) == "staff.payment_reissued"
+    await settling.decide(found.id, False, "the bank takes it back", "citra", LATER)
+    assert await problems(db) == []
+
+
+async def test_paid_and_sent_back_in_one_statement_is_owed_again(db: BaseDBAsyncClient) -> None:
+    _, (first, second) = await sent(db, 2)
+    lines = [PaymentAnswer(first, each, 1_000_000, line=f"L{each}") for each in (PAID, BOUNCED)]
+    await settling.hear("file", lines, "statement", LATER)
+    await says(second, BOUNCED)  # heard in the wrong order
+    await says(second, PAID)
+    assert await Difference.all().count() == 0
+    assert [await training_balance(number) for number in (1, 2)] == [0, 0]
+    assert await Due.filter(status=DueStatus.OPEN).count() == 2
+    assert await problems(db) == []
+
+
+async def test_one_whose_ledger_is_short_stops_nobody_else(db: BaseDBAsyncClient) -> None:
+    batch = await prepared(db)
+    await batches.approve(db, batch, PROGRAMME, "budi", NOON)
+    await batches.start(batch, "budi", NOON)
+    async with in_transaction() as connection:
+        await post(connection, [Movement("odd", rules.credit_of(2), rules.wave_fund(1), 1)], NOON)
+    taken = await settling.take(batch, 500, NOON)
+    assert taken is not None
+    assert len(taken.orders) == 2
+    assert (await Payment.get(due_id=2)).reason == "not_covered"
+    assert any("balance_payable 2" in each for each in await problems(db))
+
+
+async def test_who_added_to_a_batch_has_prepared_it_too(db: BaseDBAsyncClient) -> None:
+    await link_all((await wave_of(db, 3, NOON))[:1], NOON)
+    await batches.prepare(db, "balance", 1, "file", "ani", NOON, 1)
+    await link_all([2, 3], NOON)
+    await batches.prepare(db, "balance", 1, "file", "budi", NOON, 1)
+    batch = await checked(db)
+    for staff, said in (("Ani", "staff.batch_same_staff"), ("budi ", "staff.batch_same_staff"), ("citra", "done")):
+        assert await _tried(batches.approve(db, batch, PROGRAMME, staff, NOON)) == said
+
+
+async def test_a_lease_of_a_clock_that_was_ahead_or_of_somebody_else_harms_nothing(db: BaseDBAsyncClient) -> None:
+    batch, _ = await sent(db, 1)
+    lease = timedelta(minutes=1)
+    ahead = NOON + timedelta(days=365)
+    assert await batches.to_work_on("file", 0, "a", ahead, lease) is not None
+    assert await batches.to_work_on("file", 0, "b", NOON, lease) is not None
+    await batches.give_back(batch.id, "a")  # it wakes up: the lease is b's
+    assert not await batches.keep_lease(batch.id, "a", NOON + lease)
+    assert await batches.to_work_on("file", 0, "c", NOON, lease) is None
+    assert await batches.keep_lease(batch.id, "b", NOON + lease)
+
+
+async def test_the_proof_finds_dues_that_were_tampered_with(db: BaseDBAsyncClient) -> None:
+    _, (first, _) = await sent(db, 2)
+    await says(first, PAID)
+    assert await problems(db) == []
+    for change, undo in (
+        ({"status": "open", "paid_at": None}, {"status": "paid", "paid_at": LATER}),
+        ({"amount": 5}, {"amount": 1_000_000}),
+        ({"key": "balance:77"}, {"key": "balance:1"}),
+    ):
+        await Due.filter(id=1).update(**change)
+        assert await problems(db) != []
+        await Due.filter(id=1).update(**undo)
+    await Due.create(
+        key="incentive:9:9", kind="incentive", payee="person", payee_id=9, amount=600_000, due_at=NOON, made_at=NOON
+    )
+    assert await problems(db) != []
+
+
+async def test_a_statement_of_a_person_shows_each_movement_once(db: BaseDBAsyncClient) -> None:
+    _, (first,) = await sent(db, 1)
+    for outcome in (PAID, BOUNCED):
+        await says(first, outcome)
+    lines = [(line.key.split(":")[0], line.account, line.balance) for line in await statement(1)]
+    assert lines == [
+        ("grant", "balance_payable", 1_000_000),
+        ("send", "balance_payable", 0),
+        ("paid", "training_balance", 1_000_000),
+        ("bounced", "training_balance", 0),
+        ("bounced", "balance_payable", 1_000_000),
+    ]
 
 
 async def test_strangers_and_other_gateways_change_nothing(db: BaseDBAsyncClient) -> None:
@@ -246,7 +360,7 @@ async def test_what_bounces_is_owed_again_and_what_was_spent_by_then_is_a_differ
     for reference in (first, second):
         await says(reference, PAID)
     async with in_transaction() as connection:
-        await batches_spend(connection, 2)
+        await post(connection, [rules.bought(7, 2, 5, 400_000)], NOON)
     for reference in (first, second):
         await says(reference, BOUNCED, reason="account_closed")
     assert await balance(rules.credit_of(1)) == 1_000_000
@@ -256,12 +370,6 @@ async def test_what_bounces_is_owed_again_and_what_was_spent_by_then_is_a_differ
     # No purchase stands behind what was spent here, and the proof notices.
     said = "person 2: 1,000,000 were credited to their account, 600,000 are accounted for"
     assert await problems(db) == [said]
-
-
-async def batches_spend(connection: BaseDBAsyncClient, person_id: int) -> None:
-    from domain.money.actions import post  # noqa: PLC0415
-
-    await post(connection, [rules.bought(7, person_id, 5, 400_000)], NOON)
 
 
 async def test_a_closed_account_is_taken_out_and_its_owner_is_told_to_link_another(db: BaseDBAsyncClient) -> None:

@@ -116,6 +116,7 @@ CALLBACK = json.dumps({"id": "SB1", "reference": "GLB-1", "status": "paid", "amo
         (*_signed(b"{"), b"{", False),
         (*_signed(b'{"id":1}'), b'{"id":1}', False),
     ],
+    ids=["good", "changed", "old", "from the future", "unsigned", "huge stamp", "odd letters", "broken", "incomplete"],
 )
 def test_only_a_callback_that_is_signed_fresh_and_readable_is_taken(
     stamp: str, sign: str, body: bytes, taken: bool
@@ -225,19 +226,29 @@ async def test_xendit_is_asked_with_one_key_and_each_answer_is_understood(
 # --- files
 
 
+def _count(folder: Path) -> int:
+    return len(list(folder.iterdir()))
+
+
+def _append(path: Path, words: str) -> None:
+    path.write_text(path.read_text() + words)
+
+
 @pytest.mark.parametrize("layout", ["csv", "fixed"])
 async def test_a_batch_is_a_file_whatever_dies_on_the_way(tmp_path: Path, layout: str) -> None:
     gateway = BankFileGateway(tmp_path, layout, HttpInquiry("", ""))
     orders = [order(f"GLB-{at:016}") for at in range(3)]
     await gateway.send("balance wave 1", orders[:2])
-    with gateway.path("balance wave 1", part=True).open("a") as file:
-        file.write("GLB-half a li")  # a crash
+    _append(gateway.path("balance wave 1", part=True), "GLB-half a li")  # a crash
     answers = await gateway.send("balance wave 1", orders)  # and all of it again
     assert {answer.outcome for answer in answers} == {ACCEPTED}
     assert (await gateway.find(orders[2].reference)).outcome == ACCEPTED
     assert (await gateway.find("GLB-NOBODYS")).outcome == ABSENT
+    if layout == "fixed":  # it died after its last line, before it had its name
+        _append(gateway.path("balance wave 1", part=True), f"TOTAL{3:>19}{150_000:>101}\n")
     await gateway.finish("balance wave 1")
     await gateway.finish("balance wave 1")
+    assert _count(tmp_path) == 1
     lines = gateway.path("balance wave 1").read_text().splitlines()
     expected = {
         "csv": ["reference,way,institution,number,holder,amount"]

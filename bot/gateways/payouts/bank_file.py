@@ -5,6 +5,7 @@ the payments is read from the bank's statement, which staff import.
 """
 
 import csv
+import fcntl
 import os
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -42,20 +43,29 @@ class BankFileGateway:
         return self._folder / f"{name}.{'txt' if self._layout == 'fixed' else 'csv'}{'.part' * part}"
 
     async def send(self, batch: str, orders: Sequence[PaymentOrder]) -> list[PaymentAnswer]:
-        """Append payments, each once; they are on disk when this returns."""
+        """Append payments, each once; they are on disk when this returns. One process at a time has the file."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self.path(batch, part=True)
-        known = set(self._references(path))
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8", newline="") as file:
-            content = file.read()
-            file.seek(len(content[: content.rfind("\n") + 1].encode()))  # a line that a crash cut off
+            fcntl.flock(file, fcntl.LOCK_EX)
+            content = self._whole(file.read())
+            known = {self._reference(line) for line in content.splitlines()}
+            file.seek(len(content.encode()))
             file.truncate()
+            if not content and self._layout == "csv":
+                file.write(",".join(COLUMNS) + "\n")
             for order in orders:
                 if order.reference not in known:
                     file.write(self._line(order) + "\n")
             file.flush()
             os.fsync(file.fileno())
         return [PaymentAnswer(order.reference, PaymentOutcome.ACCEPTED, order.amount) for order in orders]
+
+    @staticmethod
+    def _whole(content: str) -> str:
+        """Without a line that a crash cut off, and without the last line of a file that was finished."""
+        lines = content[: content.rfind("\n") + 1].splitlines(keepends=True)
+        return "".join(lines[:-1] if lines and lines[-1].startswith("TOTAL") else lines)
 
     def _line(self, order: PaymentOrder) -> str:
         way = "collect" if order.collect else "restricted" if order.restricted else "pay"
@@ -66,13 +76,14 @@ class BankFileGateway:
             return "".join(made) + cells[-1].rjust(WIDTHS[-1], "0")
         return ",".join(f'"{cell.replace(chr(34), chr(39))}"' for cell in cells)
 
+    def _reference(self, line: str) -> str:
+        return line[: WIDTHS[0]].strip() if self._layout == "fixed" else next(csv.reader([line]))[0]
+
     def _references(self, path: Path) -> Iterator[str]:
-        if not path.exists():
-            return
         with path.open(encoding="utf-8") as file:
             for line in file:
                 if line.endswith("\n"):
-                    yield line[: WIDTHS[0]].strip() if self._layout == "fixed" else next(csv.reader([line]))[0]
+                    yield self._reference(line)
 
     async def find(self, reference: str) -> PaymentAnswer:
         """Whether a payment stands in a file."""
@@ -82,28 +93,28 @@ class BankFileGateway:
         return PaymentAnswer(reference, PaymentOutcome.ABSENT)
 
     async def finish(self, batch: str) -> None:
-        """Give the file its name, with a heading or a trailer of how many lines and how much."""
+        """Give the file its name, which is one step: a batch stands in one file, whatever dies. One of fixed width gets
+        a last line of how many lines and how much.
+        """
         part, path = self.path(batch, part=True), self.path(batch)
         if not part.exists():
             return
+        if self._layout == "fixed":
+            with part.open("r+", encoding="utf-8", newline="") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                content = self._whole(file.read())
+                lines = content.splitlines()
+                total = sum(int(line[-WIDTHS[-1] :]) for line in lines)
+                file.seek(len(content.encode()))
+                file.write(f"TOTAL{len(lines):>19}{total:>101}\n")
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
         number = 1
         while path.exists():  # it may have been uploaded by now: what comes later is a file of its own
             number += 1
             path = self.path(f"{batch} {number}")
-        lines = [line for line in part.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-        made = part.with_suffix(".new")
-        owner_only = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(owner_only, "w", encoding="utf-8", newline="") as file:
-            if self._layout == "csv":
-                file.write(",".join(COLUMNS) + "\n")
-            file.writelines(lines)
-            if self._layout == "fixed":
-                total = sum(int(line[-1 - WIDTHS[-1] :]) for line in lines)
-                file.write(f"TOTAL{len(lines):>19}{total:>101}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        made.rename(path)
-        part.unlink()
+        part.rename(path)
 
     async def statement(self, since: datetime) -> AsyncIterator[PaymentAnswer]:
         """Nothing by itself: the bank's statement is a file that staff import (``read_statement``)."""

@@ -130,8 +130,8 @@ class SandboxGateway:
         """What became of a payment; raises GatewayUnavailableError."""
         try:
             async with self._places, self._session().get(f"{self._url}/payouts/{reference}") as answer:
-                if answer.status == 404:
-                    return PaymentAnswer(reference, PaymentOutcome.ABSENT)
+                if answer.status == 404 and self._read(reference, 404, await answer.read()).reason == "absent":
+                    return PaymentAnswer(reference, PaymentOutcome.ABSENT)  # the bank says so, not a proxy
                 if answer.status != 200:
                     raise GatewayUnavailableError(f"answered {answer.status}")
                 return msgspec.json.decode(await answer.read(), type=_Payout).answer()

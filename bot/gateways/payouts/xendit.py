@@ -39,7 +39,7 @@ REASONS = {
     "TEMPORARY_TRANSFER_ERROR": "institution_down",
     "TRANSFER_ERROR": "institution_down",
 }
-REFUSED = frozenset({"400", "403"})  # nothing was made of it, and never will be
+REFUSED = "400"  # nothing was made of it, and never will be
 MOST_RUPIAH = 10**15
 WALLETS = frozenset({Institution.LINKAJA, Institution.OVO, Institution.GOPAY})
 
@@ -163,7 +163,8 @@ class XenditGateway:
             return msgspec.json.decode(made.data, type=_Payout).answer()
         except XenditSdkException as error:
             status, code = str(error.status), str(error.errorCode).lower()[:40]
-            outcome = PaymentOutcome.FAILED if status in REFUSED else PaymentOutcome.UNKNOWN
+            refused = status == REFUSED and "duplicate" not in code
+            outcome = PaymentOutcome.FAILED if refused else PaymentOutcome.UNKNOWN
             return PaymentAnswer(order.reference, outcome, reason=code)
         except (OpenApiException, msgspec.MsgspecError, ValueError, TypeError) as error:
             return PaymentAnswer(order.reference, PaymentOutcome.UNKNOWN, reason=type(error).__name__)
