@@ -137,7 +137,6 @@ class Payment(Model):
     status = fields.CharField(max_length=16, default=PaymentStatus.PREPARED.value)
     gateway_id = fields.CharField(max_length=64, default="")
     reason = fields.CharField(max_length=48, default="")
-    tries = fields.SmallIntField(default=0)
     lease_until = fields.DatetimeField(null=True)
     sent_at = fields.DatetimeField(null=True)
     settled_at = fields.DatetimeField(null=True)

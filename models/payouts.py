@@ -128,13 +128,13 @@ class PayoutTables(TurnTables):
         """Payments for (due, amount, account, reference); a due with a live one gets no other. Gives how many."""
         values, args = self._rows(
             [
-                (due, batch_id, True, reference, account, amount, PaymentStatus.PREPARED.value, "", "", 0, "", "")
+                (due, batch_id, True, reference, account, amount, PaymentStatus.PREPARED.value, "", "", "", "")
                 for due, amount, account, reference in rows
             ]
         )
         made = await db.execute_query_dict(
             "INSERT INTO payment (due_id, batch_id, live, reference, account_id, amount, status, gateway_id, reason, "  # noqa: S608
-            f"tries, settled_by, statement_line) VALUES {values} ON CONFLICT DO NOTHING RETURNING id",
+            f"settled_by, statement_line) VALUES {values} ON CONFLICT DO NOTHING RETURNING id",
             args,
         )
         return len(made)
@@ -150,7 +150,7 @@ class PayoutTables(TurnTables):
         rows = await db.execute_query_dict(
             f"WITH picked AS MATERIALIZED (SELECT id FROM payment WHERE batch_id = {mark}3 "  # noqa: S608
             f"AND status IN ({marks}) ORDER BY id LIMIT {mark}4{lock}) "
-            f"UPDATE payment SET status = {mark}1, lease_until = {mark}2, tries = tries + 1 "
+            f"UPDATE payment SET status = {mark}1, lease_until = {mark}2 "
             f"WHERE id IN (SELECT id FROM picked) AND status IN ({marks}) RETURNING id",
             [after, self.moment(lease), batch_id, limit, *before],
         )

@@ -15,7 +15,6 @@ from tortoise.functions import Sum
 from domain.clock import day_of
 from domain.errors import DomainError
 from domain.money import paying, rules
-from domain.money.actions import balance
 from domain.money.paying import FOLLOWS, KINDS, WITH_GATEWAY, Progress, digest_of, new_reference, problems
 from domain.programme import Programme
 from models.database import writing
@@ -319,8 +318,3 @@ def causes(due: Due) -> Iterator[str]:
             yield f"{what}:{number}"
         case "incentive" | "survey":
             yield due.key
-
-
-async def covered_by(provider_id: int) -> int:
-    """Rupiah that a provider is owed and no batch has paid."""
-    return await balance(rules.owed_to(provider_id))

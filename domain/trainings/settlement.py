@@ -7,9 +7,9 @@ from itertools import groupby
 
 from tortoise.functions import Count, Sum
 
-from domain.money import accounts
+from domain.money import accounts, rules
 from domain.money.accounts import account_of
-from domain.money.batches import covered_by
+from domain.money.actions import balance
 from models.database import writing
 from models.enums import DueKind, DueStatus, Payee
 from models.payout import Due, PayeeAccount, Payment, SettlementLine
@@ -79,7 +79,7 @@ async def owed() -> list[Owed]:
         Owed(
             provider=each,
             redeemed=int(counts[each.id]),
-            open=await covered_by(each.id),
+            open=await balance(rules.owed_to(each.id)),
             paid=int(paid.get(each.id) or 0),
             account=await account_of(Payee.PROVIDER, each.id),
         )

@@ -108,7 +108,6 @@ class Migration(migrations.Migration):
                 ('status', fields.CharField(default='prepared', max_length=16)),
                 ('gateway_id', fields.CharField(default='', max_length=64)),
                 ('reason', fields.CharField(default='', max_length=48)),
-                ('tries', fields.SmallIntField(default=0)),
                 ('lease_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('sent_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('settled_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),

@@ -3,6 +3,15 @@
 import asyncio
 import time
 
+SLICE_SECONDS = 10.0
+
+
+def portion(most: int, a_second: float) -> int:
+    """How many payments to take at once: as many as go out in ten seconds, so that pausing and stopping are soon felt
+    and no lease runs out while they wait for their turn.
+    """
+    return min(most, max(1, int(a_second * SLICE_SECONDS))) if a_second else most
+
 
 class Pace:
     """``slot`` waits for the next one; 0 a second is any number."""

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from bot.gateways.payouts.inquiry import HttpInquiry
-from bot.gateways.payouts.pace import Pace
+from bot.gateways.payouts.pace import Pace, portion
 from bot.sandbox_bank.server import signature
 from domain.ports import (
     AccountAnswer,
@@ -57,14 +57,13 @@ class SandboxGateway:
     """Hands payouts to the sandbox bank."""
 
     name = "sandbox"
-    portion = 500
     restricts = True
 
     def __init__(self, url: str, secret: str, *, side_by_side: int, a_second: float, seconds: float = 10.0) -> None:
         self._url, self._places, self._pace = url.rstrip("/"), asyncio.Semaphore(side_by_side), Pace(a_second)
         self._timeout = aiohttp.ClientTimeout(total=seconds)
         self._side_by_side, self._inquiry = side_by_side, HttpInquiry(url, secret)
-        self._secret = secret
+        self._secret, self.portion = secret, portion(500, a_second)
         self._http: aiohttp.ClientSession | None = None
         self.asks_after: float | None = 120.0
 

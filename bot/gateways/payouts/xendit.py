@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from bot.gateways.payouts.inquiry import HttpInquiry
-from bot.gateways.payouts.pace import Pace
+from bot.gateways.payouts.pace import Pace, portion
 from domain.ports import AccountAnswer, AccountQuestion, GatewayUnavailableError, PaymentAnswer, PaymentOrder
 from models.enums import Institution, PaymentOutcome
 
@@ -84,7 +84,6 @@ class XenditGateway:
     """Hands payouts to Xendit."""
 
     name = "xendit"
-    portion = 200
     restricts = False
 
     def __init__(
@@ -98,7 +97,7 @@ class XenditGateway:
         seconds: float = 20.0,
     ) -> None:
         self._key, self._url, self._seconds, self._inquiry = key, url, seconds, inquiry
-        self._pace, self._side_by_side = Pace(a_second), side_by_side
+        self._pace, self._side_by_side, self.portion = Pace(a_second), side_by_side, portion(200, a_second)
         self._threads = ThreadPoolExecutor(side_by_side, thread_name_prefix="xendit")
         self._made: tuple[Any, Any] | None = None
         self.asks_after: float | None = 600.0
