@@ -9,9 +9,6 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.exports import export
-from bot.gateways.payouts.bank_file import BankFileGateway, read_statement
-from bot.gateways.payouts.chosen import chosen
 from bot.settings import Settings
 from bot.staff_cli import Add
 from bot.tables import sha256_of
@@ -20,7 +17,7 @@ from domain import clock
 from domain.errors import DomainError
 from domain.money import batches, settling
 from domain.money.paying import FINAL, KINDS, masked, spoken
-from domain.ports import AccountQuestion, GatewayUnavailableError, PaymentAnswer
+from domain.ports import AccountQuestion, GatewayUnavailableError
 from domain.programme import DEFAULT, load
 from domain.trainings import redemption, settlement
 from domain.waves.actions import wave_numbered
@@ -30,8 +27,6 @@ from models.payout import Difference, PayoutBatch
 from models.wave import Wave
 
 SILENT_SECONDS = 30  # between lines where nobody sits in front of a terminal
-BACK = timedelta(days=14)
-HEARD = 500  # lines of a statement that are taken together
 STEPS: dict[str, Callable[..., Any]] = {"start": batches.start, "pause": batches.pause, "close": batches.close}
 
 
@@ -145,6 +140,8 @@ async def _do(db: Any, settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _with_batch(db: Any, settings: Settings, options: argparse.Namespace) -> int:
+    from bot.gateways.payouts.chosen import chosen  # noqa: PLC0415 - loads the web client
+
     batch, now, programme = (
         await batches.batch_numbered(options.batch),
         clock.now(),
@@ -173,6 +170,8 @@ async def _with_batch(db: Any, settings: Settings, options: argparse.Namespace) 
 
 
 async def _prepare(db: Any, settings: Settings, options: argparse.Namespace) -> int:
+    from bot.gateways.payouts.chosen import chosen  # noqa: PLC0415 - loads the web client
+
     gateway = chosen(settings)
     restricted = {DueKind.BALANCE, DueKind.COLLECTION} & set(KINDS[options.kind])
     if restricted and not gateway.restricts:
@@ -212,41 +211,25 @@ async def _watch(db: Any, batch: PayoutBatch) -> int:
 
 
 async def _statement(settings: Settings, path: Path | None, staff: str) -> int:
+    from bot.gateways.payouts.bank_file import BankFileGateway, read_statement  # noqa: PLC0415 - loads the web client
+    from bot.gateways.payouts.chosen import chosen  # noqa: PLC0415 - loads the web client
+    from bot.payouts import MOST, hear_statement  # noqa: PLC0415 - loads the web client
+
     if path is not None:
         lines = list(read_statement(path))  # the whole of it can be read, or nothing is taken
         # A file speaks of what went out by file, whatever gateway is set now.
-        await _hear(BankFileGateway.name, lines)
+        for start in range(0, len(lines), MOST):
+            await settling.hear(BankFileGateway.name, lines[start : start + MOST], "statement", clock.now())
         await batches.note_statement(BankFileGateway.name, path.name, sha256_of(path), staff, clock.now())
         print(f"{len(lines):,} lines of {path.name}")
         return 0
     gateway = chosen(settings)
     try:
-        count, some = 0, list[PaymentAnswer]()
-        async for line in gateway.statement(await _since(gateway.name)):
-            some.append(line)
-            if len(some) == HEARD:
-                await _hear(gateway.name, some)
-                count, some = count + len(some), []
-        await _hear(gateway.name, some)
-        print(f"{count + len(some):,} lines of the statement")
+        count = await hear_statement(gateway, clock.now)
+        print(f"{count:,} lines of the statement")
         return 0
     finally:
         await gateway.close()
-
-
-async def _since(gateway: str) -> datetime:
-    """From when on a statement is wanted: the start of the first batch that is not closed, and two weeks at least,
-    since payments of closed ones may still be sent back.
-    """
-    lately = clock.now() - BACK
-    waiting = PayoutBatch.filter(gateway=gateway, started_at__isnull=False).exclude(status=BatchStatus.CLOSED)
-    first = await waiting.order_by("started_at").first()
-    return min(lately, first.started_at) if first and first.started_at else lately
-
-
-async def _hear(gateway: str, lines: list[PaymentAnswer]) -> None:
-    for start in range(0, len(lines), HEARD):
-        await settling.hear(gateway, lines[start : start + HEARD], "statement", clock.now())
 
 
 async def _differences() -> int:
@@ -310,6 +293,8 @@ def _settlement(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _use_account(settings: Settings, options: argparse.Namespace) -> None:
+    from bot.gateways.payouts.chosen import chosen  # noqa: PLC0415 - loads the web client
+
     number = "".join(options.number.split())
     if not (number.isascii() and number.isdigit() and 6 <= len(number) <= 20):
         raise DomainError("staff.account_unreadable")
@@ -330,6 +315,8 @@ async def _use_account(settings: Settings, options: argparse.Namespace) -> None:
 
 
 async def _provider_statement(options: argparse.Namespace) -> None:
+    from bot.exports import export  # noqa: PLC0415 - loads the web client
+
     provider = await redemption.provider_named(options.provider)
     since = datetime.combine(options.first, time(0), clock.WIB)
     until = datetime.combine(options.last + timedelta(days=1), time(0), clock.WIB)

@@ -33,6 +33,20 @@ ASKED = 200  # payments asked about at a time
 GATHER_SECONDS = 0.05
 MOST = 500  # answers a transaction
 MAX_CALLBACK = 16_384
+STATEMENT_SECONDS = 6 * 3600.0
+
+
+async def hear_statement(gateway: PayoutGateway, clock: Callable[[], datetime]) -> int:
+    """Hear a gateway's statement, as far back as matters; gives how many lines. Raises GatewayUnavailableError."""
+    count, some = 0, list[PaymentAnswer]()
+    async for line in gateway.statement(await batches.statement_since(gateway.name, clock())):
+        some.append(line)
+        if len(some) == MOST:
+            await settling.hear(gateway.name, some, "statement", clock())
+            count, some = count + len(some), []
+    if some:
+        await settling.hear(gateway.name, some, "statement", clock())
+    return count + len(some)
 
 
 class Ear:
@@ -106,6 +120,11 @@ class Payouts:
             group.create_task(self.ear.run())
             group.create_task(self.inquiries.run())
             group.create_task(again_and_again("payouts", self.sweep, lambda: SWEEP_SECONDS))
+            group.create_task(again_and_again("statement", self._statement, lambda: STATEMENT_SECONDS))
+
+    async def _statement(self) -> None:
+        """What callbacks did not bring, such as a payment that was sent back while this server was away."""
+        await hear_statement(self._gateway, self._clock)
 
     # --- accounts
 

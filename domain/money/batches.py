@@ -24,6 +24,7 @@ from models.payout import BatchEvent, Difference, Due, PayeeAccount, Payment, Pa
 from models.payouts import PayoutTables
 
 PORTION = 2_000
+BACK = timedelta(days=14)
 UNDECIDED = frozenset({DifferenceKind.CONTRADICTION, DifferenceKind.AMOUNT, DifferenceKind.NOT_SENT})
 
 
@@ -267,6 +268,16 @@ async def close(batch: PayoutBatch, by: str, now: datetime) -> None:
         if found := await open_differences(batch.id):
             raise DomainError("staff.batch_differs", batch=batch.id, count=len(found))
         await move(batch, BatchStatus.CLOSED, by, now)
+
+
+async def statement_since(gateway: str, now: datetime) -> datetime:
+    """From when on a statement is wanted: the start of the first batch that is not closed, and two weeks at least,
+    since payments of closed ones may still be sent back.
+    """
+    lately = now - BACK
+    waiting = PayoutBatch.filter(gateway=gateway, started_at__isnull=False).exclude(status=BatchStatus.CLOSED)
+    first = await waiting.order_by("started_at").first()
+    return min(lately, first.started_at) if first and first.started_at else lately
 
 
 async def note_statement(gateway: str, name: str, digest: bytes, by: str, now: datetime) -> None:
