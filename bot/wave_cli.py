@@ -51,6 +51,8 @@ REFUSED = {
     "staff.batch_open": "payments of batch {batch} are not final yet: gelombang payouts watch",
     "staff.batch_differs": "batch {batch} has {count} unexplained differences: gelombang payouts differences",
     "staff.no_difference": "there is no open difference {difference}",
+    "staff.balance_spent": "what would be taken back was spent meanwhile: the bank has to be asked to leave it",
+    "money.not_enough": "the ledger has too little for this: gelombang ledger check",
     "staff.needs_outcome": "difference {difference} leaves open how its payment ended: say --ended paid or not-paid",
     "staff.payment_reissued": "payment {reference} has a later attempt that is under way or paid",
     "staff.no_payment": "there is no payment {reference}",

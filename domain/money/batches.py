@@ -159,13 +159,18 @@ async def _unfunded(batch: PayoutBatch) -> bool:
     return sum(int(total or 0) for (total,) in waiting) > sum(int(total or 0) for (total,) in rows)
 
 
+async def refuse_who_prepared(batch_id: int, by: str) -> None:
+    """Four eyes: refused with staff.batch_same_staff for whoever prepared a batch or added to it."""
+    prepared = await BatchEvent.filter(batch_id=batch_id, status=BatchStatus.PREPARED)
+    if _name(by) in {_name(event.by) for event in prepared}:
+        raise DomainError("staff.batch_same_staff", batch=batch_id)
+
+
 async def approve(db: BaseDBAsyncClient, batch: PayoutBatch, programme: Programme, by: str, now: datetime) -> None:
     """A second member of staff lets a checked batch be sent. Refused with staff.batch_same_staff, staff.batch_changed
     where it is not what was checked any more, or staff.batch_order; of two who approve at once one is refused.
     """
-    prepared = await BatchEvent.filter(batch_id=batch.id, status=BatchStatus.PREPARED)
-    if _name(by) in {_name(event.by) for event in prepared}:
-        raise DomainError("staff.batch_same_staff", batch=batch.id)
+    await refuse_who_prepared(batch.id, by)
     found = await _looked_through(db, batch, programme)
     if found.problems or batch.digest is None or found.digest != bytes(batch.digest):
         raise DomainError("staff.batch_changed", batch=batch.id)

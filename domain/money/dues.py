@@ -42,9 +42,12 @@ async def grant(
         await PayoutTables(db).add_dues(db, dues, now)
 
 
+FIRST_INCENTIVE = "incentive:1:"  # how the keys of everybody's first one begin
+
+
 def first_incentive(person_id: int) -> str:
     """The key of somebody's first incentive."""
-    return f"incentive:1:{person_id}"
+    return f"{FIRST_INCENTIVE}{person_id}"
 
 
 async def earn_incentive(

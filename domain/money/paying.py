@@ -92,6 +92,15 @@ def settle(status: PaymentStatus, amount: int, outcome: PaymentOutcome, moved: i
     return _STEPS[outcome].get(status, NOTHING)
 
 
+def decided(status: PaymentStatus, *, paid: bool) -> PaymentStatus | None:
+    """What a payment becomes where staff found out how it ended; None where it stands so already."""
+    if paid:
+        return None if status == PaymentStatus.PAID else PaymentStatus.PAID
+    if status in WITH_GATEWAY:
+        return PaymentStatus.FAILED
+    return PaymentStatus.BOUNCED if status == PaymentStatus.PAID else None
+
+
 # --- batches
 
 

@@ -1,6 +1,6 @@
 """Handing payments over, and what gateways say of them: each answer in the ledger at once, each difference kept.
 
-Verbs load, ask the rules and save. ``hear`` is the one place where a payment becomes paid or failed.
+Verbs load, ask the rules and save.
 """
 
 import hashlib
@@ -13,10 +13,10 @@ from typing import Any
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain.errors import DomainError
-from domain.money import accounts, rules
+from domain.money import accounts, batches, rules
 from domain.money.actions import post
 from domain.money.batches import move
-from domain.money.paying import ACCOUNT_REASONS, FINAL, RETURNED, WITH_GATEWAY, Settled, settle
+from domain.money.paying import ACCOUNT_REASONS, FINAL, RETURNED, WITH_GATEWAY, Settled, decided, settle
 from domain.notices.actions import announce
 from domain.ports import PaymentAnswer, PaymentOrder
 from models.database import writing
@@ -70,8 +70,8 @@ async def take(batch: PayoutBatch, limit: int, now: datetime) -> Taken | None:
         for status, reason, some in bad:
             columns = ["status", "reason", "live", "settled_at", "lease_until"]
             await tables.change(db, columns, [(row.id, status, reason, None, now, None) for row in some])
-            if reason in ACCOUNT_REASONS:
-                await _tell_failed(db, some, now)
+            refused = PaymentAnswer("", PaymentOutcome.FAILED, reason=reason)
+            await _tell(db, [_Change(row).to(PaymentStatus(status), refused, "check", now) for row in some], now)
         return Taken(await _orders(good))
 
 
@@ -164,9 +164,8 @@ async def given_up(references: Sequence[str], now: datetime) -> list[PaymentAnsw
 
 @dataclass
 class Heard:
-    """What answers came to, by status; ``strangers`` are of payments that are not ours, ``told`` who is told."""
+    """What answers came to: differences that are new, and how many people are told."""
 
-    settled: dict[PaymentStatus, int] = field(default_factory=lambda: defaultdict(int))
     differences: int = 0
     told: int = 0
 
@@ -199,16 +198,14 @@ async def hear(gateway: str, answers: Sequence[PaymentAnswer], by: str, now: dat
             if made.difference is not None:
                 differences.append((made.difference, row, answer))
             if made.status is not None:
-                row.status = made.status
-                changes[row.id] = change = changes.get(row.id, _Change(row)).to(made.status, answer, by, now)
-                row.reason = change.reason
+                changes[row.id] = change = changes.get(row.id) or _Change(row)
+                change.to(made.status, answer, by, now)
+                row.status, row.reason = made.status, change.reason
         made_changes = await _post(db, list(changes.values()), differences, now)
         await _save(db, tables, made_changes, now)
         await tables.change(db, ["statement_line"], shown)
         heard.differences = await _note(differences, now)
         heard.told = await _tell(db, made_changes, now)
-        for change in made_changes:
-            heard.settled[change.status] += 1
     return heard
 
 
@@ -228,7 +225,7 @@ class _Change:
     """What becomes of a payment in one go: its steps, as one update."""
 
     def __init__(self, row: PaymentRow) -> None:
-        self.row = row
+        self.row, self.before = row, PaymentStatus(row.status)
         self.steps: list[PaymentStatus] = []
         self.gateway_id, self.reason, self.by = row.gateway_id, "", ""
         self.settled_at: datetime | None = None
@@ -259,7 +256,8 @@ async def _post(
         row = change.row
         for step in change.steps:
             made = {
-                PaymentStatus.PAID: rules.paid,
+                # Only staff find that what had failed, or was never handed over, was paid.
+                PaymentStatus.PAID: rules.paid if change.before in WITH_GATEWAY else rules.found,
                 PaymentStatus.FAILED: rules.unpaid,
                 PaymentStatus.BOUNCED: rules.bounced,
             }.get(step)
@@ -354,7 +352,7 @@ async def _note(
 
 
 async def _tell(db: BaseDBAsyncClient, changes: Sequence[_Change], now: datetime) -> int:
-    """People, once for each payment, grouped by what they are told."""
+    """People, once for each payment, of what arrived and of what needs something from them."""
     told = 0
     groups: dict[tuple[str, int], list[PaymentRow]] = defaultdict(list)
     for change in changes:
@@ -371,19 +369,14 @@ async def _tell(db: BaseDBAsyncClient, changes: Sequence[_Change], now: datetime
     return told
 
 
-async def _tell_failed(db: BaseDBAsyncClient, rows: Sequence[PaymentRow], now: datetime) -> None:
-    for row in rows:
-        if row.payee == Payee.PERSON and row.kind != DueKind.COLLECTION:
-            await announce(db, "payment_failed", row.id, [row.payee_id], now, params={"amount_number": row.amount})
-
-
 # --- disputes
 
 
 async def decide(number: int, paid: bool, words: str, by: str, now: datetime) -> None:  # noqa: FBT001 - the answer
     """Staff found out how a payment of a difference ended, and say so; the ledger follows. It is not done by whoever
-    prepared the batch. Refused with staff.no_difference, staff.no_words, staff.batch_same_staff, or
-    staff.payment_reissued where another attempt to pay it is live by now.
+    prepared the batch. Refused with staff.no_difference, staff.no_words, staff.batch_same_staff,
+    staff.payment_reissued where another attempt to pay it is live by now, or staff.balance_spent where what would be
+    taken back was spent.
     """
     if not words.strip():
         raise DomainError("staff.no_words")
@@ -393,36 +386,18 @@ async def decide(number: int, paid: bool, words: str, by: str, now: datetime) ->
         if found is None or not rows:
             raise DomainError("staff.no_difference", difference=number)
         [row] = rows
-        batch = await PayoutBatch.get(id=row.batch_id)
-        if by.strip().casefold() == batch.prepared_by.strip().casefold():
-            raise DomainError("staff.batch_same_staff", batch=batch.id)
-        status = PaymentStatus(row.status)
-        if status in WITH_GATEWAY or paid != (status == PaymentStatus.PAID):
-            await _end(db, row, status, now, paid=paid)
+        await batches.refuse_who_prepared(row.batch_id, by)
+        if paid and await Payment.filter(due_id=row.due_id, live=True).exclude(id=row.id).exists():
+            raise DomainError("staff.payment_reissued", reference=row.reference)
+        ended = decided(PaymentStatus(row.status), paid=paid)
+        if ended is not None:
+            change = _Change(row).to(ended, PaymentAnswer(row.reference, PaymentOutcome.UNKNOWN), "staff", now)
+            if not await _post(db, [change], [], now):
+                raise DomainError("staff.balance_spent")
+            await _save(db, PayoutTables(db), [change], now)
+            await _tell(db, [change], now)
         explained = {"words": f"{'paid' if paid else 'not paid'}: {words}"[:200], "explained_by": by}
         await Difference.filter(id=number).update(**explained, explained_at=now)
-
-
-async def _end(db: BaseDBAsyncClient, row: PaymentRow, status: PaymentStatus, now: datetime, *, paid: bool) -> None:
-    """Bring a payment to the end that staff found."""
-    tables, kind = PayoutTables(db), DueKind(row.kind)
-    about = row.id, kind, row.payee_id, row.batch_id, row.amount
-    if paid:
-        if await Payment.filter(due_id=row.due_id, live=True).exclude(id=row.id).exists():
-            raise DomainError("staff.payment_reissued", reference=row.reference)
-        movement = rules.paid(*about) if status in WITH_GATEWAY else rules.found(*about)
-        ended, due = PaymentStatus.PAID, DueStatus.PAID
-    elif status in WITH_GATEWAY:
-        movement, ended, due = rules.unpaid(*about), PaymentStatus.FAILED, DueStatus.OPEN
-    elif status == PaymentStatus.PAID:
-        movement, ended, due = rules.bounced(*about), PaymentStatus.BOUNCED, DueStatus.OPEN
-    else:
-        return  # it is as it is: failed, or never handed over
-    await post(db, [movement] if movement else [], now)
-    live = True if paid else None
-    columns = ["status", "live", "settled_at", "settled_by", "lease_until"]
-    await tables.change(db, columns, [(row.id, ended.value, live, now, "staff", None)])
-    await tables.settle_dues(db, [row.due_id], due, now if paid else None)
 
 
 # --- reconciling

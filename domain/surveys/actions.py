@@ -13,7 +13,7 @@ from domain.notices.actions import announce
 from domain.programme import Programme
 from domain.questions import INCENTIVE, REVIEWED, Survey
 from domain.waves.rules import last_day
-from models.enums import DueKind, DueStatus
+from models.enums import DueStatus
 from models.payout import Due
 from models.survey import SurveyInvitation, SurveyResponse
 from models.training import Review
@@ -88,7 +88,7 @@ async def _incentive_paid(survey: Survey, now: datetime) -> list[int]:
     """People whose first incentive was paid long enough ago for a survey, and who were not invited yet."""
     opened_before = Subquery(SurveyInvitation.filter(survey=survey.code).values("person_id"))
     since = now - timedelta(days=survey.wait_days)
-    paid = Due.filter(kind=DueKind.INCENTIVE, status=DueStatus.PAID, paid_at__lte=since)
+    paid = Due.filter(key__startswith=dues.FIRST_INCENTIVE, status=DueStatus.PAID, paid_at__lte=since)
     waiting = paid.exclude(payee_id__in=opened_before).order_by("id").limit(PORTION)
     return sorted({int(person) for (person,) in await waiting.values_list("payee_id")})
 
