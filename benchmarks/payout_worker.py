@@ -17,7 +17,7 @@ from bot.payouts import PayoutDesk, Payouts
 from bot.settings import Settings
 from bot.web import application
 from domain import clock
-from domain.money import settling
+from domain.money import sending, settling
 from domain.programme import load
 from domain.waves import places
 from domain.waves.actions import wave_numbered
@@ -49,7 +49,7 @@ async def work() -> None:
     settings = Settings()
     crypto.use(settings.keyring())
     payouts.BATCH_LEASE, payouts.KEEP_SECONDS, payouts.SWEEP_SECONDS = SHORT, 0.5, 0.5
-    settling.LEASE = settling.ASK_AGAIN = timedelta(seconds=4)
+    sending.LEASE = sending.ASK_AGAIN = timedelta(seconds=4)
     settling.ASK_FIRST = timedelta(seconds=1)
     gateway = SandboxGateway(
         settings.sandbox_bank_url, settings.bank_secret(), side_by_side=settings.payout_side_by_side,

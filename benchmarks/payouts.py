@@ -32,7 +32,7 @@ from benchmarks.people import register
 from bot.gateways.payouts.sandbox import SandboxGateway
 from bot.settings import new_key
 from domain import clock
-from domain.money import batches, settling
+from domain.money import batches, reconciling, settling
 from domain.money.actions import problems
 from domain.money.paying import spoken
 from models import crypto
@@ -117,7 +117,7 @@ async def reconcile(db: BaseDBAsyncClient, gateway: SandboxGateway, batch: Payou
             await settling.hear("sandbox", some, "statement", clock.now())
             some = []
     await settling.hear("sandbox", some, "statement", clock.now())
-    await settling.reconcile(db, batch, "ani", clock.now())
+    await reconciling.reconcile(db, batch, "ani", clock.now())
     await batches.close(await batches.batch_numbered(batch.id), "ani", clock.now())
     return time.monotonic() - begun
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bot import money_cli, payout_cli, staff_cli, training_cli, wave_cli
+from bot import money_cli, payout_cli, settlement_cli, staff_cli, training_cli, wave_cli
 from bot.lifeline import end_with
 from bot.settings import Settings, new_key
 from bot.staff_cli import with_database
@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     wave_cli.add_commands(add)
     money_cli.add_commands(add)
     payout_cli.add_commands(add)
+    settlement_cli.add_commands(add)
     training_cli.add_commands(add)
     reply = add("reply", _reply, "answer a request; the text goes to the person's chat")
     reply.add_argument("number", type=int)

@@ -38,7 +38,7 @@ def _ledger(settings: Settings, options: argparse.Namespace) -> int:
                 print(f"{counts}: {options.out / 'index.html'}")
             case "statement":
                 for line in await statement(options.person):
-                    when = f"{line.at.astimezone(clock.WIB):%Y-%m-%d %H:%M} WIB"
+                    when = clock.in_wib(line.at)
                     print(f"{when}  {line.account:<18} {line.key:<24} {line.amount:>+14,} {line.balance:>14,}")
             case _:
                 found = await problems(db)

@@ -2,29 +2,26 @@
 
 import argparse
 import asyncio
-import getpass
 import sys
-from collections.abc import AsyncIterator, Callable
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bot.settings import Settings
-from bot.staff_cli import Add
+from bot.staff_cli import Add, staffed
 from bot.tables import sha256_of
 from bot.wave_cli import refusing
 from domain import clock
 from domain.errors import DomainError
-from domain.money import batches, settling
+from domain.money import batches, reconciling, settling
 from domain.money.paying import FINAL, KINDS, masked, spoken
-from domain.ports import AccountQuestion, GatewayUnavailableError
+from domain.ports import GatewayUnavailableError
 from domain.programme import DEFAULT, load
-from domain.trainings import redemption, settlement
+from domain.trainings import settlement
 from domain.waves.actions import wave_numbered
 from models.database import writing
-from models.enums import BatchStatus, DueKind, Match
+from models.enums import BatchStatus, DueKind
 from models.payout import Difference, PayoutBatch
-from models.wave import Wave
 
 SILENT_SECONDS = 30  # between lines where nobody sits in front of a terminal
 STEPS: dict[str, Callable[..., Any]] = {"start": batches.start, "pause": batches.pause, "close": batches.close}
@@ -37,7 +34,7 @@ def add_commands(add: Add) -> None:
     bank.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     payouts = add("payouts", _payouts, "pay people: prepare, check, approve, send, reconcile, close (docs/payouts.md)")
     what = payouts.add_subparsers(dest="what", required=True, metavar="WHAT")
-    prepared = _staffed(what.add_parser("prepare", help="put what is due and can be paid into a batch"))
+    prepared = staffed(what.add_parser("prepare", help="put what is due and can be paid into a batch"))
     prepared.add_argument("kind", choices=list(KINDS))
     prepared.add_argument("--wave", type=int, help="only what comes from this wave's fund")
     what.add_parser("list", help="all batches and how far they are")
@@ -49,17 +46,17 @@ def add_commands(add: Add) -> None:
         ("reconcile", "compare a batch that is final with the bank's statement"),
         ("close", "the end of a reconciled batch"),
     ):
-        _staffed(what.add_parser(name, help=text)).add_argument("batch", type=int)
-    stopped = _staffed(what.add_parser("stop", help="send nothing more, ever; what was not sent stays due"))
+        staffed(what.add_parser(name, help=text)).add_argument("batch", type=int)
+    stopped = staffed(what.add_parser("stop", help="send nothing more, ever; what was not sent stays due"))
     stopped.add_argument("batch", type=int)
     stopped.add_argument("--words", required=True, help="why")
     watched = what.add_parser("watch", help="follow a batch until everything of it is final")
     watched.add_argument("batch", type=int)
     statement = what.add_parser("statement", help="take the bank's statement: from the gateway, or from a file of it")
-    _staffed(statement)
+    staffed(statement)
     statement.add_argument("file", type=Path, nargs="?")
     what.add_parser("differences", help="where our books and the bank's do not agree")
-    explained = _staffed(what.add_parser("explain", help="say what a difference was, and how its payment ended"))
+    explained = staffed(what.add_parser("explain", help="say what a difference was, and how its payment ended"))
     explained.add_argument(
         "--ended", choices=["paid", "not-paid"], help="how its payment really ended, where the bank contradicts itself"
     )
@@ -67,25 +64,6 @@ def add_commands(add: Add) -> None:
     explained.add_argument("--words", required=True)
     traced = what.add_parser("trace", help="follow a payment back to its cause")
     traced.add_argument("reference")
-    settle = add("settlement", _settlement, "what providers are owed for redeemed codes (docs/payouts.md)")
-    what = settle.add_subparsers(dest="what", required=True, metavar="WHAT")
-    what.add_parser("owed", help="what each provider is owed and was paid")
-    account = what.add_parser("account", help="the account that a provider is paid on from now on")
-    account.add_argument("provider", help="its code")
-    account.add_argument("--institution", required=True, help="the bank's short name, such as bca or bni")
-    account.add_argument("--number", required=True)
-    account.add_argument("--holder", required=True, help="the account's holder, as the bank writes it")
-    account.add_argument("--unchecked", action="store_true", help="do not ask the bank whose it is")
-    told = what.add_parser("statement", help="every training that a provider redeemed, and how it was paid")
-    told.add_argument("provider", help="its code")
-    told.add_argument("file", type=Path, help="where to; .csv or .xlsx")
-    told.add_argument("--first", type=date.fromisoformat, required=True, help="first day")
-    told.add_argument("--last", type=date.fromisoformat, required=True, help="last day")
-
-
-def _staffed(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("--staff", default=getpass.getuser(), help="who does it (default: who is logged in)")
-    return parser
 
 
 def _bank(settings: Settings, options: argparse.Namespace) -> int:
@@ -162,7 +140,7 @@ async def _with_batch(db: Any, settings: Settings, options: argparse.Namespace) 
         case "reconcile":
             if chosen(settings).name == batch.gateway:
                 await _statement(settings, None, options.staff)
-            print(f"{await settling.reconcile(db, batch, options.staff, now):,} differences are open")
+            print(f"{await reconciling.reconcile(db, batch, options.staff, now):,} differences are open")
         case step:
             await STEPS[step](batch, options.staff, now)
     print(await _line(db, await batches.batch_numbered(batch.id)))
@@ -178,8 +156,9 @@ async def _prepare(db: Any, settings: Settings, options: argparse.Namespace) -> 
         raise DomainError("staff.gateway_unrestricted", gateway=gateway.name)
     if options.kind == "settlement":
         await settlement.owe(clock.now())
-    wave = await wave_numbered(options.wave) if options.wave else Wave(id=0, number=0)
-    made = await batches.prepare(db, options.kind, wave.id, gateway.name, options.staff, clock.now(), wave.number)
+    number = options.wave or 0
+    wave_id = (await wave_numbered(number)).id if number else 0
+    made = await batches.prepare(db, options.kind, wave_id, gateway.name, options.staff, clock.now(), number)
     print(f"{made.added:,} payments added to batch {made.batch.id}; {made.without_account:,} wait for an account")
     print(await _line(db, made.batch))
     return 0
@@ -254,8 +233,9 @@ async def _trace(reference: str) -> int:
     print(f"to        {found.account.institution} {masked(found.account.number)} of {due.payee} {due.payee_id}")
     if payment.settled_at:
         shown = f", statement line {payment.statement_line}" if payment.statement_line else ""
-        print(f"settled   {_wib(payment.settled_at)} by {payment.settled_by}, their number {payment.gateway_id}{shown}")
-    print(f"due       {due.key}  Rp{due.amount:,}  {due.status}, from {_wib(due.due_at)}")
+        said = f"{clock.in_wib(payment.settled_at)} by {payment.settled_by}"
+        print(f"settled   {said}, their number {payment.gateway_id}{shown}")
+    print(f"due       {due.key}  Rp{due.amount:,}  {due.status}, from {clock.in_wib(due.due_at)}")
     for key in batches.causes(due):
         print(f"cause     posting {key}")
     for attempt in found.attempts:
@@ -263,81 +243,5 @@ async def _trace(reference: str) -> int:
             print(f"attempt   {attempt.reference}  {attempt.status}  {attempt.reason}".rstrip())
     print(f"batch     {found.batch.id}  {found.batch.name}")
     for event in found.events:
-        print(f"          {_wib(event.at)}  {event.status} by {event.by}  {event.words}".rstrip())
+        print(f"          {clock.in_wib(event.at)}  {event.status} by {event.by}  {event.words}".rstrip())
     return 0
-
-
-def _wib(when: datetime) -> str:
-    return f"{when.astimezone(clock.WIB):%Y-%m-%d %H:%M} WIB"
-
-
-# --- providers
-
-
-def _settlement(settings: Settings, options: argparse.Namespace) -> int:
-    async def work(db: Any) -> int:
-        match options.what:
-            case "owed":
-                for each in await settlement.owed():
-                    account = each.account
-                    where = f"{account.institution} {masked(account.number)}" if account else "no account"
-                    sums = f"owed Rp{each.open:>16,}  paid Rp{each.paid:>16,}"
-                    print(f"{each.provider.code:<12} {each.redeemed:>8,} redeemed  {sums}  {where}")
-            case "account":
-                await _use_account(settings, options)
-            case _:
-                await _provider_statement(options)
-        return 0
-
-    return refusing(settings, work)
-
-
-async def _use_account(settings: Settings, options: argparse.Namespace) -> None:
-    from bot.gateways.payouts.chosen import chosen  # noqa: PLC0415 - loads the web client
-
-    number = "".join(options.number.split())
-    if not (number.isascii() and number.isdigit() and 6 <= len(number) <= 20):
-        raise DomainError("staff.account_unreadable")
-    provider = await redemption.provider_named(options.provider)
-    if not options.unchecked:
-        gateway = chosen(settings)
-        try:
-            found = await gateway.inquire(AccountQuestion(options.institution, number, options.holder, ""))
-        except GatewayUnavailableError as error:
-            raise ValueError(f"the bank can't be asked now ({error}); --unchecked takes it as it is") from None
-        finally:
-            await gateway.close()
-        if not (found.exists and found.is_open and found.name == Match.MATCH):
-            raise DomainError("staff.account_differs")
-    async with writing():
-        account = await settlement.use_account(provider, options.institution, number, options.holder, clock.now())
-    print(f"{provider.name} is paid on {account.institution} {masked(account.number)}")
-
-
-async def _provider_statement(options: argparse.Namespace) -> None:
-    from bot.exports import export  # noqa: PLC0415 - loads the web client
-
-    provider = await redemption.provider_named(options.provider)
-    since = datetime.combine(options.first, time(0), clock.WIB)
-    until = datetime.combine(options.last + timedelta(days=1), time(0), clock.WIB)
-    columns = ("purchase", "redeemed", "training", "title", "price", "due", "payment", "status", "paid")
-    count = await export(options.file, columns, _statement_rows(provider.id, since, until))
-    print(f"{count:,} redeemed trainings: {options.file}")
-
-
-async def _statement_rows(provider_id: int, since: datetime, until: datetime) -> AsyncIterator[tuple[Any, ...]]:
-    async for line in settlement.statement(provider_id, since, until):
-        purchase, payment = line.purchase, line.payment
-        assert purchase.redeemed_at is not None
-        paid = line.due.paid_at if line.due else None
-        yield (
-            purchase.id,
-            _wib(purchase.redeemed_at),
-            purchase.training.code,
-            purchase.training.title,
-            purchase.price,
-            line.due.key if line.due else "",
-            payment.reference if payment else "",
-            payment.status if payment else "",
-            _wib(paid) if paid else "",
-        )

@@ -17,7 +17,7 @@ from bot.channel import Receive
 from bot.gateways.payouts import sandbox, xendit
 from bot.tasks import Work, again_and_again, unless_cancelled
 from bot.web import UNREADABLE, guarded, limited_body
-from domain.money import accounts, batches, settling
+from domain.money import accounts, batches, sending, settling
 from domain.ports import GatewayUnavailableError, PaymentAnswer, PayoutGateway
 from handlers.conversation import AccountOutcome, Inbound
 from models.enums import AccountVerdict, BatchStatus, Channel, PaymentOutcome
@@ -194,7 +194,7 @@ class Payouts:
                 group.create_task(self._lane(batch))
 
     async def _lane(self, batch: PayoutBatch) -> None:
-        while taken := await settling.take(batch, self._gateway.portion, self._clock()):
+        while taken := await sending.take(batch, self._gateway.portion, self._clock()):
             if taken.orders:
                 await self._hear(await self._gateway.send(batch.name, taken.orders), "answer")
 
@@ -205,7 +205,7 @@ class Payouts:
     async def _ask(self, batch: PayoutBatch) -> None:
         """Find out what became of payments that were not answered; what never came is handed over again."""
         silent = None if self._gateway.asks_after is None else timedelta(seconds=self._gateway.asks_after)
-        while references := await settling.to_ask_about(self._db, batch, silent, ASKED, self._clock()):
+        while references := await sending.to_ask_about(self._db, batch, silent, ASKED, self._clock()):
             answers = await asyncio.gather(*(self._gateway.find(each) for each in references), return_exceptions=True)
             found = [each for each in answers if isinstance(each, PaymentAnswer)]
             if len(found) < len(answers):
@@ -214,10 +214,10 @@ class Payouts:
             absent = [each.reference for each in found if each.outcome == PaymentOutcome.ABSENT]
             match (await batches.batch_numbered(batch.id)).status:
                 case BatchStatus.SUBMITTING if absent:
-                    orders = await settling.again(absent, self._clock())
+                    orders = await sending.again(absent, self._clock())
                     await self._hear(await self._gateway.send(batch.name, orders), "answer")
                 case BatchStatus.STOPPED if absent:
-                    await self._hear(await settling.given_up(absent, self._clock()), "inquiry")
+                    await self._hear(await sending.given_up(absent, self._clock()), "inquiry")
             if len(found) < len(answers):
                 return  # the gateway is down: leases bring them back in a minute
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import getpass
 from collections.abc import Callable, Coroutine
 from datetime import date
 from pathlib import Path
@@ -25,6 +26,12 @@ class Add(Protocol):
     def __call__(
         self, name: str, run: Callable[[Settings, argparse.Namespace], int], text: str
     ) -> argparse.ArgumentParser: ...
+
+
+def staffed(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """A command of which is kept who gave it."""
+    parser.add_argument("--staff", default=getpass.getuser(), help="who does it (default: who is logged in)")
+    return parser
 
 
 def with_database(settings: Settings, work: Callable[..., Coroutine[Any, Any, int]], *args: Any) -> int:

@@ -1,7 +1,6 @@
 """Commands for the catalogue, providers and certificates, until staff have a bot of their own."""
 
 import argparse
-import getpass
 import secrets
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from tortoise.functions import Count
 
 from bot.settings import Settings
-from bot.staff_cli import Add
+from bot.staff_cli import Add, staffed
 from bot.wave_cli import refusing
 from domain import clock, regions
 from domain.programme import DEFAULT, load
@@ -42,7 +41,7 @@ def add_commands(add: Add) -> None:
     certificates.add_argument("what", choices=["list", "accept", "reject"])
     certificates.add_argument("number", type=int, nargs="?")
     certificates.add_argument("--words", default="", help="to the person: what is wrong and what to do")
-    certificates.add_argument("--staff", default=getpass.getuser(), help="who does it (default: who is logged in)")
+    staffed(certificates)
     surveys = add("surveys", _surveys, "the surveys there are, and their answers (docs/surveys.md)")
     surveys.add_argument("what", choices=["list", "export"])
     surveys.add_argument("code", nargs="?", help="which survey")
@@ -64,7 +63,7 @@ def add_commands(add: Add) -> None:
     decided = what.add_parser("decide", help="agree to a proposal, or dismiss it")
     decided.add_argument("number", type=int)
     decided.add_argument("--agree", action=argparse.BooleanOptionalAction, required=True)
-    decided.add_argument("--staff", default=getpass.getuser(), help="who decides (default: who is logged in)")
+    staffed(decided)
     for name, text in (
         ("suspend", "take all of a provider's trainings out of the menus"),
         ("restore", "put them back"),
@@ -120,7 +119,7 @@ def _certificates(settings: Settings, options: argparse.Namespace) -> int:
         if options.what == "list":
             for check in await reviews.open_certificates():
                 purchase = check.purchase
-                since = f"{check.sent_at.astimezone(clock.WIB):%Y-%m-%d %H:%M} WIB"
+                since = clock.in_wib(check.sent_at)
                 title = f"{purchase.training.title}, {purchase.training.provider.name}"
                 print(f"{check.id}\t{since}\tphoto {check.photo_id}\t{title}")
             return 0

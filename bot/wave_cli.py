@@ -12,7 +12,7 @@ from tortoise.exceptions import BaseORMException
 from tortoise.transactions import in_transaction
 
 from bot.settings import Settings
-from bot.staff_cli import Add, with_database
+from bot.staff_cli import Add, staffed, with_database
 from domain import clock
 from domain.errors import DomainError
 from domain.ports import BeaconUnavailableError
@@ -117,8 +117,7 @@ def add_commands(add: Add) -> None:
 
 def _numbered(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("number", type=int, help="the wave")
-    parser.add_argument("--staff", default=getpass.getuser(), help="who does it (default: who is logged in)")
-    return parser
+    return staffed(parser)
 
 
 def _moment(text: str) -> datetime:
@@ -189,18 +188,16 @@ def _plan(options: argparse.Namespace, rules: Programme) -> Plan:
 
 def _line(wave: Wave) -> str:
     own = ", ".join(f"{name} {number:,}" for name, number in strata_of(wave))
-    return f"wave {wave.number}  {wave.status:<9}  {_wib(wave.opens_at)} to {_wib(wave.closes_at)}  {own}"
-
-
-def _wib(when: datetime) -> str:
-    return f"{when.astimezone(clock.WIB):%Y-%m-%d %H:%M} WIB"
+    return (
+        f"wave {wave.number}  {wave.status:<9}  {clock.in_wib(wave.opens_at)} to {clock.in_wib(wave.closes_at)}  {own}"
+    )
 
 
 async def _show(number: int) -> int:
     wave = await wave_numbered(number)
     print(_line(wave))
     if wave.round and wave.draws_at:
-        print(f"drand round {wave.round}, published {_wib(wave.draws_at)}")
+        print(f"drand round {wave.round}, published {clock.in_wib(wave.draws_at)}")
     stages = await funnel(wave)
     most = max((count for _, _, count in stages), default=0)
     for depth, name, count in stages:
@@ -240,7 +237,7 @@ async def _drawing(db: Any, settings: Settings, options: argparse.Namespace) -> 
             wave = await draws.freeze(options.number, options.staff)
             assert wave.draws_at is not None
             how = f"drand round {wave.round}, published" if wave.round else "dice, from"
-            print(f"wave {wave.number} is frozen: {wave.entrants:,} entrants; {how} {_wib(wave.draws_at)}")
+            print(f"wave {wave.number} is frozen: {wave.entrants:,} entrants; {how} {clock.in_wib(wave.draws_at)}")
             print(f"commitment {bytes(wave.commitment or b'').hex()}")
         case "dice":
             agreed = await draws.dice(options.number, options.staff, options.throws)

@@ -14,3 +14,8 @@ def now() -> datetime:
 def day_of(moment: datetime) -> date:
     """The day of a moment by the programme's clock."""
     return moment.astimezone(WIB).date()
+
+
+def in_wib(moment: datetime) -> str:
+    """A moment for staff, such as "2026-11-24 12:00 WIB"."""
+    return f"{moment.astimezone(WIB):%Y-%m-%d %H:%M} WIB"

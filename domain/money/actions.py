@@ -19,7 +19,7 @@ from models.enums import AccountKind
 from models.ledger import LedgerTables
 from models.money import LedgerAccount, Posting
 from models.movement import Account, Movement, OverdrawnError
-from models.payouts import PayoutTables
+from models.payout_proofs import PayoutProofs
 
 
 async def post(db: BaseDBAsyncClient, movements: Sequence[Movement], now: datetime) -> set[str]:
@@ -46,13 +46,16 @@ async def hold(db: BaseDBAsyncClient, person_ids: Sequence[int]) -> dict[int, in
 
     Whoever changes places, seats and balances together holds the balances first: locks are taken in one order.
     """
-    held = await LedgerTables(db).hold(db, [rules.balance_of(person) for person in person_ids]) if person_ids else {}
-    return {account.subject_id: amount for account, amount in held.items()}
+    return await _held(db, [rules.balance_of(person) for person in person_ids])
 
 
 async def hold_credits(db: BaseDBAsyncClient, person_ids: Sequence[int]) -> dict[int, int]:
     """The same of balances that are still to be credited to people's accounts; held before those that can be spent."""
-    held = await LedgerTables(db).hold(db, [rules.credit_of(person) for person in person_ids]) if person_ids else {}
+    return await _held(db, [rules.credit_of(person) for person in person_ids])
+
+
+async def _held(db: BaseDBAsyncClient, accounts: Sequence[Account]) -> dict[int, int]:
+    held = await LedgerTables(db).hold(db, accounts)
     return {account.subject_id: amount for account, amount in held.items()}
 
 
@@ -92,7 +95,7 @@ async def problems(db: BaseDBAsyncClient) -> list[str]:
     ]
     overdrawn = LedgerAccount.filter(balance__lt=0).exclude(kind=AccountKind.TREASURY)
     found += [f"{row.kind} {row.subject_id} is overdrawn: {row.balance:,}" for row in await overdrawn]
-    unbacked, payments = await tables.unbacked(db), PayoutTables(db)
+    unbacked, payments = await tables.unbacked(db), PayoutProofs(db)
     found += [f"purchase {number}: its price and status do not fit its postings" for number in unbacked]
     found += [f"payment {number}: it does not stand as its postings say" for number in await payments.unposted(db)]
     found += [f"due {key}: {what}" for key, what in await payments.undue(db)]

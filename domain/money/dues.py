@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain.clock import day_of
 from domain.money import rules
 from domain.money.actions import hold, hold_credits, post
-from domain.money.paying import months_after
+from domain.money.paying import balance_ends, months_after
 from domain.programme import MoneyRules, Programme
 from models.enums import DueKind, DueStatus, Payee
 from models.money import Posting
@@ -43,6 +43,15 @@ async def grant(
 
 
 FIRST_INCENTIVE = "incentive:1:"  # how the keys of everybody's first one begin
+
+
+async def balance_until(place_id: int, programme: Programme) -> date | None:
+    """The last day on which the training balance of a place can be spent; None where none was granted."""
+    granted = await Posting.get_or_none(key=f"grant:{place_id}")
+    if granted is None:
+        return None
+    day = day_of(granted.at)
+    return balance_ends(day, programme.waves.accept_days, programme.money_on(day).balance_ends)
 
 
 def first_incentive(person_id: int) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from models.payout import Difference, PayoutBatch
+from models.payout_proofs import PayoutProofs
 from models.payouts import PayoutTables
 
 
@@ -67,7 +68,7 @@ class DifferenceFigures:
 
 async def waves(db: BaseDBAsyncClient) -> list[WaveFigures]:
     """Every wave that was funded, by its number."""
-    rows = await PayoutTables(db).wave_figures(db)
+    rows = await PayoutProofs(db).wave_figures(db)
     gone = ("lapsed", "expired", "bought", "redeemed", "unspent")
     return [WaveFigures(**row, in_flight=row["granted"] - sum(row[name] for name in gone)) for row in rows]
 

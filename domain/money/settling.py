@@ -1,4 +1,4 @@
-"""Handing payments over, and what gateways say of them: each answer in the ledger at once, each difference kept.
+"""What gateways, and staff, say of payments: each answer in the ledger at once, each difference kept.
 
 Verbs load, ask the rules and save.
 """
@@ -6,7 +6,7 @@ Verbs load, ask the rules and save.
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,14 +15,12 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from domain.errors import DomainError
 from domain.money import accounts, batches, rules
 from domain.money.actions import post
-from domain.money.batches import move
 from domain.money.paying import ACCOUNT_REASONS, FINAL, RETURNED, WITH_GATEWAY, Settled, decided, settle
 from domain.notices.actions import announce
-from domain.ports import PaymentAnswer, PaymentOrder
+from domain.ports import PaymentAnswer
 from models.database import writing
 from models.enums import (
     AccountKind,
-    BatchStatus,
     DifferenceKind,
     DueKind,
     DueStatus,
@@ -32,134 +30,11 @@ from models.enums import (
 )
 from models.ledger import LedgerTables
 from models.movement import Account, Movement
-from models.payout import Difference, Due, PayeeAccount, Payment, PayoutBatch
+from models.payout import Difference, Payment
 from models.payouts import PaymentRow, PayoutTables
 
-LEASE = timedelta(minutes=2)  # that a payment may take to be answered; then its gateway is asked
-GIVEN_UP = timedelta(minutes=10)  # no request is on its way for so long
-ASK_FIRST, ASK_AGAIN = timedelta(seconds=5), timedelta(minutes=1)
+ASK_FIRST = timedelta(seconds=5)  # after a call without an answer
 MOVED = frozenset({PaymentOutcome.PAID, PaymentOutcome.BOUNCED, PaymentOutcome.FAILED})
-COLLECTABLE = frozenset({DueKind.BALANCE, DueKind.COLLECTION})
-
-
-@dataclass
-class Taken:
-    """Payments to hand over; none where none of those that came next may be."""
-
-    orders: list[PaymentOrder] = field(default_factory=list)
-
-
-async def take(batch: PayoutBatch, limit: int, now: datetime) -> Taken | None:
-    """The next payments of a batch, posted as in flight and leased to the caller; None where none is left.
-
-    What is not due any more, or goes to an account that was taken out since the check, is not handed over.
-    """
-    async with writing() as db:
-        tables = PayoutTables(db)
-        # Paused or stopped meanwhile: nothing more goes out.
-        if not await PayoutBatch.filter(id=batch.id, status=BatchStatus.SUBMITTING).update(gateway=batch.gateway):
-            return None
-        ids = await tables.take(db, batch.id, [PaymentStatus.PREPARED], PaymentStatus.SUBMITTING, now + LEASE, limit)
-        if not ids:
-            return None
-        rows = await tables.payments(db, "id", ids, lock=True)
-        sources = sorted({each.source for row in rows if (each := _sent(row)) is not None})
-        good, bad = await _still_good(rows, await LedgerTables(db).hold(db, sources))
-        await post(db, [each for row in good if (each := _sent(row)) is not None], now)
-        await tables.change(db, ["sent_at"], [(row.id, now) for row in good])
-        for status, reason, some in bad:
-            columns = ["status", "reason", "live", "settled_at", "lease_until"]
-            await tables.change(db, columns, [(row.id, status, reason, None, now, None) for row in some])
-            refused = PaymentAnswer("", PaymentOutcome.FAILED, reason=reason)
-            await _tell(db, [_Change(row).to(PaymentStatus(status), refused, "check", now) for row in some], now)
-        return Taken(await _orders(good))
-
-
-def _sent(row: PaymentRow) -> Movement | None:
-    return rules.sent(row.id, DueKind(row.kind), row.payee_id, row.batch_id, row.amount)
-
-
-async def _still_good(
-    rows: Sequence[PaymentRow], held: dict[Account, int]
-) -> tuple[list[PaymentRow], list[tuple[str, str, list[PaymentRow]]]]:
-    """Payments that may be handed over; the others with their new status and the reason."""
-    still_due = {row.id for row in await Due.filter(id__in=[row.due_id for row in rows], status=DueStatus.OPEN)}
-    linked = {row.id for row in await PayeeAccount.filter(id__in=[row.account_id for row in rows], live=True)}
-    disputed = [row.reference for row in await Difference.filter(explained_at__isnull=True).only("reference")]
-    still_due -= (
-        {row.due_id for row in await Payment.filter(reference__in=disputed).only("due_id")} if disputed else set()
-    )
-    good, dropped, unlinked, short = list[PaymentRow](), list[PaymentRow](), list[PaymentRow](), list[PaymentRow]()
-    for row in rows:
-        movement = _sent(row)
-        if row.due_id not in still_due:
-            dropped.append(row)
-        elif row.account_id not in linked:
-            unlinked.append(row)
-        elif movement is not None and held[movement.source] < movement.amount:
-            short.append(row)  # one whose ledger is short stops nobody else
-        else:
-            good.append(row)
-            if movement is not None:
-                held[movement.source] -= movement.amount
-    bad = [
-        (PaymentStatus.FAILED.value, "not_covered", short),
-        (PaymentStatus.DROPPED.value, "not_due", dropped),
-        (PaymentStatus.FAILED.value, "account_unlinked", unlinked),
-    ]
-    return good, bad
-
-
-async def _orders(rows: Sequence[PaymentRow]) -> list[PaymentOrder]:
-    found = {row.id: row for row in await PayeeAccount.filter(id__in=[row.account_id for row in rows])}
-    return [
-        PaymentOrder(
-            reference=row.reference,
-            institution=found[row.account_id].institution,
-            number=found[row.account_id].number,
-            holder=found[row.account_id].holder,
-            amount=row.amount,
-            restricted=row.kind in COLLECTABLE,
-            collect=row.kind == DueKind.COLLECTION,
-        )
-        for row in rows
-    ]
-
-
-async def to_ask_about(
-    db: BaseDBAsyncClient, batch: PayoutBatch, silent: timedelta | None, limit: int, now: datetime
-) -> list[str]:
-    """References of payments whose gateway has to be asked what became of them, leased to the caller."""
-    tables = PayoutTables(db)
-    silent_since = now - silent if silent is not None else now - timedelta(days=36_500)
-    ids = await tables.due_for_inquiry(db, batch.id, silent_since, now, now + ASK_AGAIN, limit)
-    return [row.reference for row in await tables.payments(db, "id", ids)]
-
-
-async def again(references: Sequence[str], now: datetime) -> list[PaymentOrder]:
-    """Payments that their gateway has never heard of, to be handed over once more under the same references."""
-    async with writing() as db:
-        tables = PayoutTables(db)
-        rows = [
-            row
-            for row in await tables.payments(db, "reference", references, lock=True)
-            if row.status == PaymentStatus.UNKNOWN
-        ]
-        changed = [(row.id, PaymentStatus.SUBMITTING.value, now + LEASE, now) for row in rows]
-        await tables.change(db, ["status", "lease_until", "sent_at"], changed)
-    return await _orders(rows)
-
-
-async def given_up(references: Sequence[str], now: datetime) -> list[PaymentAnswer]:
-    """Of payments of a stopped batch that their gateway has never heard of, those that can't be on their way to it any
-    more: they have failed.
-    """
-    unknown = Payment.filter(reference__in=list(references), status=PaymentStatus.UNKNOWN)
-    long_ago = unknown.filter(sent_at__lte=now - GIVEN_UP)
-    return [PaymentAnswer(row.reference, PaymentOutcome.FAILED, reason="stopped") for row in await long_ago]
-
-
-# --- answers
 
 
 @dataclass
@@ -183,7 +58,7 @@ async def hear(gateway: str, answers: Sequence[PaymentAnswer], by: str, now: dat
             row.reference: row
             for row in await tables.payments(db, "reference", sorted({each.reference for each in answers}), lock=True)
         }
-        changes: dict[int, _Change] = {}
+        changes: dict[int, Change] = {}
         differences: list[tuple[DifferenceKind, PaymentRow | None, PaymentAnswer]] = []
         shown: list[tuple[int, str]] = []
         for answer in answers:
@@ -198,14 +73,14 @@ async def hear(gateway: str, answers: Sequence[PaymentAnswer], by: str, now: dat
             if made.difference is not None:
                 differences.append((made.difference, row, answer))
             if made.status is not None:
-                changes[row.id] = change = changes.get(row.id) or _Change(row)
+                changes[row.id] = change = changes.get(row.id) or Change(row)
                 change.to(made.status, answer, by, now)
                 row.status, row.reason = made.status, change.reason
         made_changes = await _post(db, list(changes.values()), differences, now)
         await _save(db, tables, made_changes, now)
         await tables.change(db, ["statement_line"], shown)
         heard.differences = await _note(differences, now)
-        heard.told = await _tell(db, made_changes, now)
+        heard.told = await tell(db, made_changes, now)
     return heard
 
 
@@ -221,7 +96,7 @@ def _on_statement(row: PaymentRow, answer: PaymentAnswer, made: Settled, shown: 
     return made
 
 
-class _Change:
+class Change:
     """What becomes of a payment in one go: its steps, as one update."""
 
     def __init__(self, row: PaymentRow) -> None:
@@ -234,7 +109,7 @@ class _Change:
     def status(self) -> PaymentStatus:
         return self.steps[-1]
 
-    def to(self, status: PaymentStatus, answer: PaymentAnswer, by: str, now: datetime) -> "_Change":
+    def to(self, status: PaymentStatus, answer: PaymentAnswer, by: str, now: datetime) -> "Change":
         self.steps.append(status)
         self.gateway_id = answer.gateway_id[:64] or self.gateway_id
         came_back = status == PaymentStatus.FAILED and answer.outcome == PaymentOutcome.BOUNCED
@@ -246,10 +121,10 @@ class _Change:
 
 async def _post(
     db: BaseDBAsyncClient,
-    changes: Sequence[_Change],
+    changes: Sequence[Change],
     differences: list[tuple[DifferenceKind, PaymentRow | None, PaymentAnswer]],
     now: datetime,
-) -> list[_Change]:
+) -> list[Change]:
     """Post what changed; gives the changes that could be made."""
     movements = []
     for change in changes:
@@ -294,7 +169,7 @@ async def _spent(db: BaseDBAsyncClient, movements: Sequence[Movement]) -> set[in
     return {each.source.subject_id for each in back if held[each.source] < each.amount}
 
 
-async def _save(db: BaseDBAsyncClient, tables: PayoutTables, changes: Sequence[_Change], now: datetime) -> None:
+async def _save(db: BaseDBAsyncClient, tables: PayoutTables, changes: Sequence[Change], now: datetime) -> None:
     final = [change for change in changes if change.status in FINAL]
     columns = ["status", "gateway_id", "reason", "live", "settled_at", "settled_by", "lease_until"]
     rows: list[Any] = []
@@ -351,7 +226,7 @@ async def _note(
     return new
 
 
-async def _tell(db: BaseDBAsyncClient, changes: Sequence[_Change], now: datetime) -> int:
+async def tell(db: BaseDBAsyncClient, changes: Sequence[Change], now: datetime) -> int:
     """People, once for each payment, of what arrived and of what needs something from them."""
     told = 0
     groups: dict[tuple[str, int], list[PaymentRow]] = defaultdict(list)
@@ -391,42 +266,10 @@ async def decide(number: int, paid: bool, words: str, by: str, now: datetime) ->
             raise DomainError("staff.payment_reissued", reference=row.reference)
         ended = decided(PaymentStatus(row.status), paid=paid)
         if ended is not None:
-            change = _Change(row).to(ended, PaymentAnswer(row.reference, PaymentOutcome.UNKNOWN), "staff", now)
+            change = Change(row).to(ended, PaymentAnswer(row.reference, PaymentOutcome.UNKNOWN), "staff", now)
             if not await _post(db, [change], [], now):
                 raise DomainError("staff.balance_spent")
             await _save(db, PayoutTables(db), [change], now)
-            await _tell(db, [change], now)
+            await tell(db, [change], now)
         explained = {"words": f"{'paid' if paid else 'not paid'}: {words}"[:200], "explained_by": by}
         await Difference.filter(id=number).update(**explained, explained_at=now)
-
-
-# --- reconciling
-
-
-async def all_final(batch_id: int) -> bool:
-    """Whether nothing of a batch is open any more."""
-    return not await Payment.filter(batch_id=batch_id).exclude(status__in=list(FINAL)).exists()
-
-
-async def reconcile(db: BaseDBAsyncClient, batch: PayoutBatch, by: str, now: datetime) -> int:
-    """Compare a batch with the bank's statement, which was heard by now; gives how many differences are open.
-
-    A paid payment that no statement line shows is a difference. Refused with staff.batch_open while payments are open.
-    """
-    if not await all_final(batch.id):
-        raise DomainError("staff.batch_open", batch=batch.id)
-    async with writing() as connection:
-        tables, after = PayoutTables(connection), 0
-        while rows := await tables.unshown(connection, batch.id, after, 1_000):
-            after = rows[-1][0]
-            missing = [
-                Difference(
-                    key=f"{DifferenceKind.MISSING.value}:{reference}", what=DifferenceKind.MISSING.value,
-                    batch_id=batch.id, reference=reference, ours=amount, found_at=now,
-                )
-                for _, reference, amount in rows
-            ]  # fmt: skip
-            await Difference.bulk_create(missing, ignore_conflicts=True)
-        found = await Difference.filter(batch_id=batch.id, explained_at__isnull=True).count()
-        await move(batch, BatchStatus.RECONCILED, by, now, f"{found} differences")
-    return found

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from tortoise.functions import Count, Sum
 
-from domain.money import accounts, rules
+from domain.money import rules
 from domain.money.accounts import account_of
 from domain.money.actions import balance
 from models.database import writing
@@ -47,11 +47,6 @@ async def _owe_some(provider_id: int, now: datetime) -> int:
             [SettlementLine(purchase_id=number, due_id=made.id) for number, _ in rows], batch_size=500
         )
         return len(rows)
-
-
-async def use_account(provider: Provider, institution: str, number: str, holder: str, now: datetime) -> PayeeAccount:
-    """Pay a provider on this account from now on; refused with staff.account_taken or staff.account_in_use."""
-    return await accounts.link_provider(provider.id, institution, number, holder, now)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def come_in(turn: Turn, replies: tuple[Reply, ...] = ()) -> Act:
         await accounts.may_link(turn.person_id, turn.programme.accounts, turn.now)
         fresh = without(turn.draft, "linked")
         if kept_of(turn).get("good"):  # asked about before; they had gone elsewhere
-            return await _send_code(turn, fresh)
+            return await _send_code(turn, fresh, replies)
         if "inquiry" in kept_of(turn):
             return Go("account.asked", fresh, replies)
         return Go("account.institution", without(fresh, "account"), replies)
@@ -146,8 +146,9 @@ def take_verdict(turn: Turn, outcome: AccountOutcome) -> Outcome:
         return Stay()  # about an account they have given up
     if outcome.verdict != AccountVerdict.GOOD:
         said = Say(f"account.{_told(outcome.verdict, kept)}", _named(kept))
+        given_up = without(turn.draft, "account")
         here = turn.step.startswith("account.")
-        return Go("account.institution" if here else turn.step, without(turn.draft, "account"), (said,))
+        return Go("account.institution", given_up, (said,)) if here else Stay((said,), draft=given_up)
     draft = {**turn.draft, "account": {**kept, "good": True}}
     if turn.step != "account.asked":
         found = Say("account.found", _named(kept), (Choice("!account", "account.go_on_button"),))
@@ -164,13 +165,13 @@ def _told(verdict: str, kept: dict[str, Any]) -> str:
     return AccountVerdict.OTHER_PERSON
 
 
-async def _send_code(turn: Turn, draft: Draft) -> Done:
+async def _send_code(turn: Turn, draft: Draft, replies: tuple[Reply, ...] = ()) -> Go:
     """On to the code, also where none can be sent just now: the screen offers another try."""
-    phone = draft["account"]["phone"]
     try:
-        return await send_code(turn, Channel.SMS, phone, "account.code", draft).action()
+        sent = await send_code(turn, Channel.SMS, draft["account"]["phone"], "account.code", draft).action()
+        return Go("account.code", draft, (*replies, *sent.replies))
     except DomainError as error:
-        return Go("account.code", draft, (Say(error.code, error.params),))
+        return Go("account.code", draft, (*replies, Say(error.code, error.params)))
 
 
 def ask_code(turn: Turn) -> Say:

@@ -28,7 +28,10 @@ def come_in(turn: Turn) -> Act:
             return Stay((Say("money.none", choices=(Choice("!trainings", "trainings.look_button"), resume)),))
         account = await accounts.account_of(Payee.PERSON, turn.person_id)
         coming = await dues.dues_of(turn.person_id)
-        lines = [*_balance(wallet, account), *await _spent(turn.person_id)]
+        lines = _balance(wallet, account)
+        if wallet.balance and (until := await dues.balance_until(wallet.place.id, turn.programme)):
+            lines.append(["money.until", {"until_date": until.isoformat()}])
+        lines += await _spent(turn.person_id)
         if wallet.place.status != PlaceStatus.LAPSED:
             lines += await _incentives(turn, wallet.place.wave_id, coming)
             if account is not None:

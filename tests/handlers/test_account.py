@@ -7,7 +7,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
 from domain.errors import DomainError
-from domain.money import accounts, batches, dues, settling
+from domain.money import accounts, batches, dues, sending, settling
 from domain.money.actions import problems, training_balance
 from domain.ports import AccountAnswer, PaymentAnswer
 from domain.trainings import purchases
@@ -72,7 +72,7 @@ async def pay(db: BaseDBAsyncClient, kind: str, wave_id: int = 0, clock: Clock |
     batch = await batches.batch_numbered(batch.id)
     await batches.approve(db, batch, PROGRAMME, "budi", now)
     await batches.start(batch, "budi", now)
-    taken = await settling.take(batch, 500, now)
+    taken = await sending.take(batch, 500, now)
     assert taken is not None
     answers = [
         PaymentAnswer(each.reference, PaymentOutcome.PAID, each.amount, line=f"L{each.reference}")
@@ -200,6 +200,7 @@ async def test_saldo_says_what_is_missing_then_what_is_coming_and_when(db: BaseD
     clock = Clock()
     async with selected(db, clock) as (person, _):
         await person.say("saldo")
+        assert "sampai 31 Desember 2026" in person.text
         assert "4 x Rp600.000" in person.text
         assert "selesaikan satu pelatihan" in person.text
         await talk(person, FINDING)

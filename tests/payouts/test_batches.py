@@ -2,13 +2,11 @@
 
 import asyncio
 import dataclasses
-from datetime import UTC, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
@@ -16,9 +14,8 @@ from tortoise.transactions import in_transaction
 from bot.gateways.payouts.bank_file import BankFileGateway
 from bot.gateways.payouts.inquiry import HttpInquiry
 from bot.payouts import Payouts
-from domain.clock import day_of
 from domain.errors import DomainError
-from domain.money import accounts, batches, dues, paying, rules, settling
+from domain.money import accounts, batches, dues, reconciling, rules, sending, settling
 from domain.money.actions import balance, hold, hold_credits, post, problems, statement, training_balance
 from domain.ports import PaymentAnswer
 from handlers.conversation import Inbound
@@ -56,7 +53,7 @@ async def sent(db: BaseDBAsyncClient, count: int = 3) -> tuple[PayoutBatch, list
 async def send(db: BaseDBAsyncClient, batch: PayoutBatch) -> list[str]:
     await batches.approve(db, batch, PROGRAMME, "budi", NOON)
     await batches.start(batch, "budi", NOON)
-    taken = await settling.take(batch, 500, NOON)
+    taken = await sending.take(batch, 500, NOON)
     return [order.reference for order in taken.orders] if taken else []
 
 
@@ -128,13 +125,13 @@ async def test_paused_and_stopped_send_nothing_and_what_was_not_sent_is_due_as_b
     batch = await prepared(db, 4)
     await batches.approve(db, batch, PROGRAMME, "budi", NOON)
     await batches.start(batch, "budi", NOON)
-    taken = await settling.take(batch, 1, NOON)
+    taken = await sending.take(batch, 1, NOON)
     assert taken is not None
     assert len(taken.orders) == 1
     await batches.pause(batch, "budi", NOON)
-    assert await settling.take(batch, 500, NOON) is None
+    assert await sending.take(batch, 500, NOON) is None
     assert await batches.stop(batch, "budi", "wrong day", NOON) == 3
-    assert await settling.take(batch, 500, NOON) is None
+    assert await sending.take(batch, 500, NOON) is None
     await says(taken.orders[0].reference, PAID)
     assert await Due.filter(status=DueStatus.OPEN).count() == 3
     following = (await batches.prepare(db, "balance", 1, "file", "ani", LATER, 1)).batch
@@ -148,7 +145,7 @@ async def test_an_account_taken_out_between_check_and_payment_is_not_paid(db: Ba
     await batches.approve(db, batch, PROGRAMME, "budi", NOON)
     await batches.start(batch, "budi", NOON)
     await PayeeAccount.filter(payee_id=2).update(live=None)
-    taken = await settling.take(batch, 500, NOON)
+    taken = await sending.take(batch, 500, NOON)
     assert taken is not None
     assert len(taken.orders) == 2
     assert [row.reason for row in await Payment.filter(status=PaymentStatus.FAILED)] == ["account_unlinked"]
@@ -164,7 +161,7 @@ async def test_a_place_that_lapsed_after_the_check_is_not_paid(db: BaseDBAsyncCl
         await dues.return_balance(connection, 1, [(2, 2)], NOON)
     assert await _tried(batches.approve(db, batch, PROGRAMME, "budi", NOON)) == "staff.batch_changed"
     await PayoutBatch.filter(id=batch.id).update(status=BatchStatus.SUBMITTING)
-    taken = await settling.take(batch, 500, NOON)
+    taken = await sending.take(batch, 500, NOON)
     assert taken is not None
     assert len(taken.orders) == 2
     assert (await Payment.get(due_id=2)).status == PaymentStatus.DROPPED
@@ -285,7 +282,7 @@ async def test_one_whose_ledger_is_short_stops_nobody_else(db: BaseDBAsyncClient
     await batches.start(batch, "budi", NOON)
     async with in_transaction() as connection:
         await post(connection, [Movement("odd", rules.credit_of(2), rules.wave_fund(1), 1)], NOON)
-    taken = await settling.take(batch, 500, NOON)
+    taken = await sending.take(batch, 500, NOON)
     assert taken is not None
     assert len(taken.orders) == 2
     assert (await Payment.get(due_id=2)).reason == "not_covered"
@@ -385,7 +382,7 @@ async def test_a_closed_account_is_taken_out_and_its_owner_is_told_to_link_anoth
 
 async def test_a_statement_is_compared_line_by_line(db: BaseDBAsyncClient) -> None:
     batch, (first, second, third) = await sent(db)
-    assert await _tried(settling.reconcile(db, batch, "ani", LATER)) == "staff.batch_open"
+    assert await _tried(reconciling.reconcile(db, batch, "ani", LATER)) == "staff.batch_open"
     lines = [
         PaymentAnswer(first, PAID, 1_000_000, line="L1"),
         PaymentAnswer(first, PAID, 1_000_000, line="L2"),  # twice
@@ -396,7 +393,7 @@ async def test_a_statement_is_compared_line_by_line(db: BaseDBAsyncClient) -> No
     await says(second, PAID)
     await says(third, FAILED, 0)
     batch = await batches.batch_numbered(batch.id)
-    assert await settling.reconcile(db, batch, "ani", LATER) == 2
+    assert await reconciling.reconcile(db, batch, "ani", LATER) == 2
     batch = await batches.batch_numbered(batch.id)
     assert sorted(row.what for row in await Difference.all()) == ["missing", "stranger", "twice"]
     assert await _tried(batches.close(batch, "ani", LATER)) == "staff.batch_differs"
@@ -433,73 +430,14 @@ async def test_a_full_disk_loses_nothing(db: BaseDBAsyncClient) -> None:
         await settling.hear("file", answers, "callback", LATER)
     await db.execute_query("PRAGMA max_page_count = 1000000")
     assert (await Payment.get(reference=reference)).status == PaymentStatus.SUBMITTING
-    assert await settling.to_ask_about(db, batch, None, 50, NOON) == []
-    assert len(await settling.to_ask_about(db, batch, None, 50, LATER)) == 40
+    assert await sending.to_ask_about(db, batch, None, 50, NOON) == []
+    assert len(await sending.to_ask_about(db, batch, None, 50, LATER)) == 40
     await settling.hear("file", answers, "inquiry", LATER)
     assert await Payment.filter(status=PaymentStatus.PAID).count() == 40
     assert await problems(db) == []
 
 
-# --- rules
-
-STATUSES, OUTCOMES = st.sampled_from(PaymentStatus), st.sampled_from(PaymentOutcome)
-
-
-@given(st.lists(st.tuples(OUTCOMES, st.sampled_from([0, 5, 7])), max_size=12))
-def test_whatever_a_gateway_says_money_is_moved_as_it_says_or_a_difference_is_noted(
-    said: list[tuple[PaymentOutcome, int]],
-) -> None:
-    """A payment of 7 is counted as arrived once at most, and never without the gateway saying so."""
-    status, differences = PaymentStatus.SUBMITTING, 0
-    arrived = 0
-    for outcome, amount in said:
-        made = paying.settle(status, 7, outcome, amount)
-        assert made.status is None or made.difference is None
-        differences += made.difference is not None
-        if made.status == PaymentStatus.PAID:
-            assert (outcome, amount) == (PAID, 7)
-            arrived += 1
-        if made.status == PaymentStatus.BOUNCED:
-            arrived -= 1
-        status = made.status or status
-    assert arrived in (0, 1)
-    assert (arrived == 1) == (status == PaymentStatus.PAID)
-    confirmed = any(each == (PAID, 7) for each in said)
-    assert confirmed or arrived == 0
-
-
-@given(STATUSES, OUTCOMES)
-def test_a_final_payment_stays_final_but_for_a_bounce(status: PaymentStatus, outcome: PaymentOutcome) -> None:
-    made = paying.settle(status, 7, outcome, 7)
-    if status in paying.FINAL:
-        assert made.status in (None, PaymentStatus.BOUNCED)
-
-
-@given(st.datetimes(min_value=NOON.replace(tzinfo=None), timezones=st.just(UTC)), st.integers(0, 48))
-def test_months_are_counted_by_the_calendar(moment: Any, months: int) -> None:
-    if moment.year > 9000:
-        return
-    due = paying.months_after(moment, months)
-    assert due >= moment or months
-    first, then = day_of(moment), day_of(due)
-    assert (then.year * 12 + then.month) - (first.year * 12 + first.month) == months
-    assert then.day <= first.day
-
-
-@given(st.dates(max_value=NOON.date().replace(year=9000)), st.sampled_from([(12, 31), (6, 30), (2, 29), (12, 15)]))
-def test_a_balance_always_leaves_the_days_for_the_first_training(granted: Any, ends: tuple[int, int]) -> None:
-    last = paying.balance_ends(granted, 30, ends)
-    assert last >= granted + timedelta(days=30)
-    assert last <= granted + timedelta(days=30 + 367)
-    assert granted > paying.expired_before(last, 30, ends)
-    assert granted <= paying.expired_before(last + timedelta(days=1), 30, ends)
-
-
-def test_two_references_differ_and_progress_is_said_in_words() -> None:
-    assert len({paying.new_reference() for _ in range(1_000)}) == 1_000
-    standing = {"paid": (64_251, 64_251_000_000), "submitted": (103_860, 103_860_000_000)}
-    state = paying.progress(standing, NOON, NOON, NOON + timedelta(minutes=68))
-    assert paying.spoken(state) == "64,251 of 168,111, Rp64.3 bn, about 1 h 50 left"
+# --- the worker
 
 
 async def test_a_batch_that_waits_or_is_paused_holds_no_other_up(db: BaseDBAsyncClient, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from bot.exports import each, export
 from bot.money_report import report
 from bot.surveys import Surveys
 from domain.errors import DomainError
-from domain.money import batches, dues, rules, settling
+from domain.money import batches, dues, rules, sending, settling
+from domain.money.accounts import link_provider
 from domain.money.actions import balance, problems, training_balance
 from domain.ports import PaymentAnswer
 from domain.trainings import listings, purchases, redemption, reviews, settlement
@@ -50,7 +51,7 @@ async def credit(db: BaseDBAsyncClient, now: datetime, outcome: PaymentOutcome =
     batch = await batches.batch_numbered(batch.id)
     await batches.approve(db, batch, PROGRAMME, "budi", now)
     await batches.start(batch, "budi", now)
-    taken = await settling.take(batch, 500, now)
+    taken = await sending.take(batch, 500, now)
     assert taken is not None
     answers = [PaymentAnswer(each.reference, outcome, each.amount) for each in taken.orders]
     await settling.hear("file", answers, "callback", now)
@@ -156,17 +157,17 @@ async def test_providers_are_owed_each_redeemed_training_once_and_paid(db: BaseD
     provider = await Provider.all().first()
     assert provider is not None
     async with writing():
-        await settlement.use_account(provider, "bca", "1234567890", "LPK Kopi", NOON)
+        await link_provider(provider.id, "bca", "1234567890", "LPK Kopi", NOON)
     batch = (await batches.prepare(db, "settlement", 0, "file", "ani", AFTER)).batch
     assert (await batches.check(db, batch, PROGRAMME, "ani", AFTER)).problems == []
     batch = await batches.batch_numbered(batch.id)
     await batches.approve(db, batch, PROGRAMME, "budi", AFTER)
     await batches.start(batch, "budi", AFTER)
-    taken = await settling.take(batch, 500, AFTER)
+    taken = await sending.take(batch, 500, AFTER)
     assert taken is not None
     with pytest.raises(DomainError, match=r"staff\.account_in_use"):
         async with writing():
-            await settlement.use_account(provider, "bni", "9999999999", "LPK Kopi", NOON)
+            await link_provider(provider.id, "bni", "9999999999", "LPK Kopi", NOON)
     answers = [PaymentAnswer(each.reference, PaymentOutcome.PAID, each.amount) for each in taken.orders]
     await settling.hear("file", answers, "callback", AFTER)
     [found] = await settlement.owed()

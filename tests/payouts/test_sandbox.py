@@ -14,7 +14,7 @@ from bot.gateways.payouts.sandbox import SandboxGateway
 from bot.payouts import PayoutDesk, Payouts
 from bot.web import application
 from domain import clock
-from domain.money import batches, settling
+from domain.money import batches, reconciling, settling
 from domain.money.actions import problems, training_balance
 from handlers.conversation import Inbound
 from handlers.engine import TurnResult
@@ -62,7 +62,7 @@ async def send(db: BaseDBAsyncClient, kind: str, wave_id: int, now: datetime) ->
 async def until_final(batch: PayoutBatch, seconds: float = 40) -> None:
     """Wait until everything of a batch is final."""
     async with asyncio.timeout(seconds):
-        while not await settling.all_final(batch.id):  # noqa: ASYNC110 - other processes bring it about
+        while not await reconciling.all_final(batch.id):  # noqa: ASYNC110 - other processes bring it about
             await asyncio.sleep(0.1)
 
 
@@ -89,7 +89,7 @@ async def test_a_wave_is_credited_told_reconciled_and_closed(db: BaseDBAsyncClie
         batch = await batches.batch_numbered(batch.id)
         await take_statement(gateway, batch)
         await gateway.close()
-        assert await settling.reconcile(db, batch, "ani", now) == 0
+        assert await reconciling.reconcile(db, batch, "ani", now) == 0
         await batches.close(await batches.batch_numbered(batch.id), "ani", now)
         assert (await batches.batch_numbered(batch.id)).status == BatchStatus.CLOSED
         book = await summary(url)
