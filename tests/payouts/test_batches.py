@@ -461,6 +461,19 @@ async def test_a_batch_that_waits_or_is_paused_holds_no_other_up(db: BaseDBAsync
     assert first.id < second.id
 
 
+async def test_only_what_the_gateway_never_heard_of_is_handed_over_again_under_its_reference(
+    db: BaseDBAsyncClient,
+) -> None:
+    _, (first, second, third) = await sent(db)
+    await says(first, PaymentOutcome.UNKNOWN, 0)
+    await says(second, PaymentOutcome.ACCEPTED, 0)
+    await says(third, PAID)
+    again = await sending.again([first, second, third], LATER)
+    assert [order.reference for order in again] == [first]
+    await says(second, PaymentOutcome.ABSENT, 0)  # it had accepted it: nothing is sent, staff are told
+    assert [row.what for row in await Difference.all()] == ["contradiction"]
+
+
 async def test_of_a_stopped_batch_nothing_is_handed_over_again(db: BaseDBAsyncClient, tmp_path: Path) -> None:
     moment = NOON
     folder = tmp_path / "files"

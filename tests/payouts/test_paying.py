@@ -1,6 +1,6 @@
 """Rules of paying, by properties: what answers make of a payment, months, the end of a balance, words of progress."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from hypothesis import given
@@ -46,10 +46,9 @@ def test_a_final_payment_stays_final_but_for_a_bounce(status: PaymentStatus, out
         assert made.status in (None, PaymentStatus.BOUNCED)
 
 
-@given(st.datetimes(min_value=NOON.replace(tzinfo=None), timezones=st.just(UTC)), st.integers(0, 48))
-def test_months_are_counted_by_the_calendar(moment: Any, months: int) -> None:
-    if moment.year > 9000:
-        return
+@given(st.dates(date(2000, 1, 1), date(2200, 12, 31)), st.times(), st.integers(0, 48))
+def test_months_are_counted_by_the_calendar(day: date, hour: time, months: int) -> None:
+    moment = datetime.combine(day, hour, UTC)
     due = paying.months_after(moment, months)
     assert due >= moment or months
     first, then = day_of(moment), day_of(due)
@@ -57,7 +56,7 @@ def test_months_are_counted_by_the_calendar(moment: Any, months: int) -> None:
     assert then.day <= first.day
 
 
-@given(st.dates(max_value=NOON.date().replace(year=9000)), st.sampled_from([(12, 31), (6, 30), (2, 29), (12, 15)]))
+@given(st.dates(date(2000, 1, 1), date(2200, 12, 31)), st.sampled_from([(12, 31), (6, 30), (2, 29), (12, 15)]))
 def test_a_balance_always_leaves_the_days_for_the_first_training(granted: Any, ends: tuple[int, int]) -> None:
     last = paying.balance_ends(granted, 30, ends)
     assert last >= granted + timedelta(days=30)
