@@ -17,14 +17,17 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot import web as webserver
 from bot.catalogue import CatalogueFeed
-from bot.channel import Desk, LocalSender, Sender
+from bot.channel import Desk, LocalSender, Sender, StaffDesk
 from bot.channels import browser
 from bot.channels.mail import MailSender
 from bot.channels.sms import SmsSender
+from bot.channels.staff_browser import StaffBrowser
 from bot.channels.telegram import TelegramChannel
 from bot.channels.whatsapp import WhatsAppSender
 from bot.delivery import Delivery
 from bot.draws_page import DrawPages
+from bot.figures import FiguresFeed
+from bot.gateways.charts import Charts
 from bot.gateways.civil_registry import CsvRegistry, HttpRegistry
 from bot.gateways.faces.chosen import chosen
 from bot.gateways.faces.search import FaceIndexProcess
@@ -39,6 +42,9 @@ from bot.photos import Photos, Remote
 from bot.provider_api import ProviderApi
 from bot.reports import TwilioDesk
 from bot.settings import Settings
+from bot.staff_desk import StaffAccess
+from bot.staff_files import StaffFiles
+from bot.staff_tasks import StaffTasks
 from bot.surveys import Surveys
 from bot.templates import Templates
 from bot.verifications import Verifications
@@ -94,6 +100,11 @@ class App:
 
         self.catalogue = CatalogueFeed(programme, now, self._use_catalogue)
         self.surveys = Surveys(programme, now, self.notices.wake)
+        self.staff_tasks = StaffTasks(now, self.receive)
+        self.figures = FiguresFeed(now, self.receive, settings.daily_summary_hour)
+        media = MediaFolder(settings.media_dir)
+        self.charts = Charts()
+        self.staff = StaffAccess(db, self.engine, StaffFiles(media, self.charts.draw), media, now)
 
     def _use_catalogue(self, catalogue: Catalogue) -> None:
         self.engine.catalogue = catalogue
@@ -106,11 +117,12 @@ class App:
         self.verifications.work.wake()
         self.payouts.inquiries.wake()
         self.notices.wake()
+        self.staff_tasks.work.wake()
 
     def workers(self) -> tuple[Runs, ...]:
         """Everything that runs for as long as the process does."""
-        work = self.photos.work, self.verifications.work
-        feeds = self.templates, self.notices, self.waves, self.catalogue, self.surveys, self.payouts
+        work = self.photos.work, self.verifications.work, self.staff_tasks.work
+        feeds = self.templates, self.notices, self.waves, self.catalogue, self.surveys, self.payouts, self.figures
         return self.engine, self.delivery, *feeds, *work
 
     async def receive(self, inbound: Inbound) -> TurnResult:
@@ -149,6 +161,10 @@ class App:
             directs=self.directs,
         )
 
+    def staff_desk(self) -> StaffDesk:
+        """What channels for staff need."""
+        return self.staff.desk(self.receive, self.mailbox, self.delivery.new_mail)
+
 
 @asynccontextmanager
 async def running(
@@ -174,6 +190,7 @@ async def running(
             stack.push_async_callback(registry.close)
         db = await stack.enter_async_context(database(settings.database_url))
         app = App(settings, db, programme, senders)
+        stack.push_async_callback(app.charts.close)
         if isinstance(whatsapp := senders.get(Channel.WHATSAPP), WhatsAppSender):
             whatsapp.contents = app.templates.contents
         app.photos = Photos(
@@ -205,7 +222,14 @@ def _pace(settings: Settings, senders: dict[Channel, Sender]) -> dict[Channel, f
 def _programme(settings: Settings) -> Programme:
     partners = load_partners(settings.kyc_partners) if settings.kyc_partners else ()
     programme = load(settings.programme or DEFAULT)
-    return dataclasses.replace(programme, partners=partners, chat_url=settings.public_url.rstrip("/"))
+    here = settings.public_url.rstrip("/")
+    return dataclasses.replace(
+        programme,
+        partners=partners,
+        chat_url=here,
+        staff_url=here or f"http://{settings.host}:{settings.port}",
+        staff_bot=settings.staff_telegram_name,
+    )
 
 
 def _mail(settings: Settings) -> Sender:
@@ -237,6 +261,7 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
     async with running(settings, senders, remotes) as app:
         site = webserver.application()
         browser.BrowserChat(app.desk()).add_routes(site)
+        StaffBrowser(app.staff_desk()).add_routes(site)
         DrawPages(settings.draws_dir).add_routes(site)
         KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
         ProviderApi(clock.now).add_routes(site)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from handlers.conversation import Inbound, Photo
+from handlers.conversation import File, Inbound, KeptFile, Photo
 from handlers.engine import Outgoing, TurnResult
 from handlers.i18n import Rendered
 from models.enums import Channel
@@ -25,6 +25,22 @@ class Desk:
     mailbox: Callable[[Channel, str, int], Awaitable[tuple[int | None, list[Outgoing]]]]
     new_mail: Callable[[int, float], Awaitable[None]]
     directs: Callable[[Channel, str], Awaitable[list[Outgoing]]]
+
+
+@dataclass(frozen=True, slots=True)
+class StaffDesk:
+    """What a channel for staff needs beside taking messages. Chats are named by channel and address.
+
+    ``keep_file`` keeps a document that was sent. ``file`` gives a file of a message that went to this chat, and
+    ``live`` a message as it reads now; both None where this chat may not see it (any more).
+    """
+
+    receive: Receive
+    mailbox: Callable[[Channel, str, int], Awaitable[tuple[int | None, list[Outgoing]]]]
+    new_mail: Callable[[int, float], Awaitable[None]]
+    keep_file: Callable[[Channel, str, str, bytes], Awaitable[KeptFile | None]]
+    file: Callable[[Channel, str, int, int], Awaitable[tuple[File, bytes] | None]]
+    live: Callable[[Channel, str, int], Awaitable[Rendered | None]]
 
 
 class Trouble(StrEnum):

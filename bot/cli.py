@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bot import money_cli, payout_cli, settlement_cli, staff_cli, training_cli, wave_cli
+from bot import members_cli, money_cli, payout_cli, settlement_cli, staff_cli, training_cli, wave_cli
 from bot.lifeline import end_with
 from bot.settings import Settings, new_key
 from bot.staff_cli import with_database
@@ -77,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     add("keys", _keys, "print new keys for GELOMBANG_SECRET_KEYS and GELOMBANG_INDEX_KEY")
     add("requests", _requests, "list who asked to talk to a person")
     staff_cli.add_commands(add)
+    members_cli.add_commands(add)
+    task = add("task", _task, "do one piece of work that staff asked for (serve does it by itself)")
+    task.add_argument("number", type=int)
+    counted = add("figures", _figures, "count the programme anew and show the funnel (serve counts by itself)")
+    counted.add_argument("--quiet", action="store_true", help="only count")
     wave_cli.add_commands(add)
     money_cli.add_commands(add)
     payout_cli.add_commands(add)
@@ -189,6 +194,40 @@ def _requests(settings: Settings, options: argparse.Namespace) -> int:
     async def work(db: Any) -> int:
         for request in await open_help_requests():
             print(f"{request.id}\t{request.opened_at:%Y-%m-%d %H:%M} UTC\tat {request.step}")
+        return 0
+
+    return with_database(settings, work)
+
+
+def _figures(settings: Settings, options: argparse.Namespace) -> int:
+    from tqdm import tqdm  # noqa: PLC0415
+
+    from domain.clock import now  # noqa: PLC0415
+    from domain.staff import figures  # noqa: PLC0415
+    from models.figures import FigureTables  # noqa: PLC0415
+
+    async def work(db: Any) -> int:
+        total = await FigureTables(db).last_person(db)
+        with tqdm(total=total, unit="person", desc="counting", disable=True if options.quiet else None) as bar:
+            row = await figures.count(db, now, bar.update)
+        stages = figures.opened(row).stages()
+        focus = figures.opened(row).stages(focus=True)
+        for name, number in stages.items():
+            print(f"{name:<12} {number:>12,}   laid off or furloughed, no aid {focus.get(name, 0):>12,}")
+        return 0
+
+    return with_database(settings, work)
+
+
+def _task(settings: Settings, options: argparse.Namespace) -> int:
+    from bot.staff_work import do  # noqa: PLC0415 - loads what any work needs
+    from domain import regions  # noqa: PLC0415
+    from domain.clock import now  # noqa: PLC0415
+    from domain.staff.tasks import finish  # noqa: PLC0415
+
+    async def work(db: Any) -> int:
+        regions.load()
+        await finish(options.number, await do(db, settings, options.number), now())
         return 0
 
     return with_database(settings, work)

@@ -51,6 +51,13 @@ class Settings(BaseSettings):
     )
     telegram_reply_in_webhook: bool = False
     telegram_pace: float = Field(30.0, gt=0)
+    staff_telegram_token: Annotated[SecretStr, AfterValidator(_matching(r"\d+:\S+", "a token of BotFather, 123:abc"))] = (
+        SecretStr("")
+    )
+    staff_telegram_name: str = ""
+    staff_telegram_secret: Annotated[
+        SecretStr, AfterValidator(_matching(r"[\w-]{1,256}", "1-256 of A-Z a-z 0-9 _ -"))
+    ] = SecretStr("")
     twilio_account_sid: str = ""
     twilio_auth_token: SecretStr = SecretStr("")
     twilio_api_url: str = "https://api.twilio.com"
@@ -62,6 +69,8 @@ class Settings(BaseSettings):
     sms_pace: float = Field(10.0, gt=0)
     sms_from_hour: int = Field(8, ge=0, le=23)
     sms_until_hour: int = Field(20, ge=1, le=24)
+    sms_price: int = Field(350, ge=0)
+    whatsapp_daily_limit: int = Field(1_000, ge=0)
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = "Gelombang <noreply@localhost>"
     registry_url: str = ""
@@ -85,6 +94,7 @@ class Settings(BaseSettings):
     bank_file_layout: Literal["csv", "fixed"] = "csv"
     account_inquiry_url: str = ""
     account_inquiry_token: SecretStr = SecretStr("")
+    daily_summary_hour: int = Field(17, ge=0, le=23)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     def keyring(self) -> Keyring:

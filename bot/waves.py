@@ -15,7 +15,8 @@ from domain.clock import day_of
 from domain.errors import DomainError
 from domain.programme import Programme
 from domain.waves import places
-from domain.waves.actions import SYSTEM, carry_over, current_wave, follow_dates, move, tell_open
+from domain.audit import SYSTEM
+from domain.waves.actions import carry_over, current_wave, follow_dates, move, tell_open
 from domain.waves.freeze import UNDRAWN
 from domain.waves.reserve import offer_some
 from domain.waves.rules import OPEN_PLACES

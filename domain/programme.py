@@ -200,7 +200,7 @@ class Partner:
 class Programme:
     """All rules that are data. ``version`` is the beginning of the file's SHA-256; outcomes are kept with it.
     ``partners`` come from a file of their own (setting GELOMBANG_KYC_PARTNERS), ``chat_url``, where the browser chat is
-    found, from GELOMBANG_PUBLIC_URL.
+    found, from GELOMBANG_PUBLIC_URL, as does ``staff_url``; ``staff_bot`` is the name of the bot for staff.
     """
 
     version: str
@@ -218,6 +218,8 @@ class Programme:
     evaluation: EvaluationRules
     surveys: tuple[Survey, ...] = ()
     partners: tuple[Partner, ...] = ()
+    staff_url: str = ""
+    staff_bot: str = ""
     chat_url: str = ""
 
     def eligibility_on(self, day: date) -> Eligibility:

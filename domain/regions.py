@@ -126,3 +126,8 @@ def find(text: str, limit: int = 8) -> list[Region]:
     # "Beji Depok" means the one district that is called so; "Depok" alone may mean the city with all its districts.
     exact = [code for code in ranked if set(_words(index.districts[code].name)) <= named]
     return [index.districts[code] for code in (exact if len(exact) == 1 and len(typed) > 1 else ranked)[:limit]]
+
+
+def province_name(code: str) -> str:
+    """What a province is called; its code where the list no longer has it."""
+    return str(PROVINCES.get(code, code))

@@ -11,6 +11,7 @@ from domain.clock import day_of
 from domain.errors import DomainError
 from domain.ports import FaceFacts
 from domain.programme import Programme
+from domain.staff.rules import Member, Permission
 from domain.trainings.catalogue import Catalogue
 from domain.verification.rules.card import CardReading
 from models.enums import Channel, PhotoKind
@@ -32,6 +33,21 @@ class RemotePhoto(msgspec.Struct, frozen=True):
     """A photo that its platform still holds; a task fetches it."""
 
     file_id: str
+
+
+class RemoteFile(msgspec.Struct, frozen=True):
+    """A document that its platform still holds; ``size`` in bytes as the platform says it."""
+
+    file_id: str
+    name: str
+    size: int
+
+
+class KeptFile(msgspec.Struct, frozen=True):
+    """A document that is here already, sealed, under its id."""
+
+    id: str
+    name: str
 
 
 class Contact(msgspec.Struct, frozen=True):
@@ -74,6 +90,13 @@ class AccountOutcome(msgspec.Struct, frozen=True, tag="account"):
     verdict: str
 
 
+class StaffOutcome(msgspec.Struct, frozen=True, tag="staff"):
+    """Something for this member of staff: slow work is done (``task`` and its number), or the day is (``daily``)."""
+
+    kind: str
+    number: int
+
+
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """One message from one person, whatever platform carried it.
 
@@ -94,9 +117,10 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     photo: Photo | RemotePhoto | None = None
     contact: Contact | None = None
     location: tuple[float, float] | None = None
+    file: RemoteFile | KeptFile | None = None
     other: str | None = None
     problem: str | None = None
-    outcome: PhotoOutcome | VerificationOutcome | KycOutcome | AccountOutcome | None = None
+    outcome: PhotoOutcome | VerificationOutcome | KycOutcome | AccountOutcome | StaffOutcome | None = None
     reachable: bool | None = None
     sender_phone: str = ""
     carries_reply: bool = False
@@ -114,16 +138,28 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str = ""
 
 
+class File(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A picture or document that goes with a message: where it comes from (bot.staff_files), and its name."""
+
+    kind: str
+    id: str
+    name: str = ""
+    label: str = ""
+
+
 class Say(msgspec.Struct, frozen=True, omit_defaults=True):
     """A message to the person: key and parameters, worded when it is sent.
 
-    ``ask`` names what a channel may offer a button for: "contact", "photo" or "".
+    ``ask`` names what a channel may offer a button for: "contact", "photo" or "". ``files`` go with it on channels for
+    staff. ``live``: what the message shows changes, and is shown anew for a while ("broadcast:5").
     """
 
     key: str
     params: dict[str, Any] = {}
     choices: tuple[Choice, ...] = ()
     ask: str = ""
+    files: tuple[File, ...] = ()
+    live: str = ""
 
 
 class Direct(msgspec.Struct, frozen=True):
@@ -134,13 +170,25 @@ class Direct(msgspec.Struct, frozen=True):
     say: Say
 
 
-Reply: TypeAlias = Say | Direct
+class Elsewhere(msgspec.Struct, frozen=True):
+    """A message into another conversation: between a person and the member of staff who talks with them."""
+
+    conversation_id: int
+    address_id: int
+    channel: Channel
+    language: str
+    step: str
+    say: Say
+
+
+Reply: TypeAlias = Say | Direct | Elsewhere
 
 
 class Turn(msgspec.Struct, frozen=True):
     """What a step sees: the message, the answers so far and the circumstances. Everything in it is plain data.
 
     ``open_wave`` is the number of the wave that can be joined, 0 for none; ``catalogue`` are the trainings of now.
+    ``staff`` is who works in a conversation for staff; None elsewhere and for strangers.
     """
 
     inbound: Inbound
@@ -153,6 +201,7 @@ class Turn(msgspec.Struct, frozen=True):
     step: str = ""
     open_wave: int = 0
     catalogue: Catalogue = NO_TRAININGS
+    staff: Member | None = None
 
     @property
     def today(self) -> date:
@@ -209,7 +258,8 @@ class Step:
     An answer to a ``final`` step is not taken back by going back. ``inner`` are draft fields that open a screen inside
     the step, the innermost first, which going back closes one by one. ``match_parts``: a part of a button's label
     stands for the button. ``back`` goes to the screen before, where that is no answer that would be taken out.
-    ``reads`` are keywords that are ordinary words here ("inggris", where trainings are looked for).
+    ``reads`` are keywords that are ordinary words here ("inggris", where trainings are looked for). ``permission`` is
+    what a member of staff needs to be here.
     """
 
     name: str
@@ -223,6 +273,7 @@ class Step:
     match_parts: bool = True
     back: "Callable[[Turn], Go] | None" = None
     reads: frozenset[str] = frozenset()
+    permission: Permission | None = None
 
 
 def to(step: str) -> Callable[[Turn], Go]:
@@ -233,13 +284,14 @@ def to(step: str) -> Callable[[Turn], Go]:
 @dataclass(frozen=True, slots=True)
 class Flow:
     """Steps in order. ``outcome`` takes what slow work came to, whatever step the person is on by then; ``status``
-    answers the keyword.
+    answers the keyword. ``gate`` lets in to a flow for staff, or answers itself.
     """
 
     name: str
     steps: tuple[Step, ...]
     status: Callable[[Turn], Outcome]
     outcome: Callable[[Turn], Outcome]
+    gate: "Callable[[Turn, Step], Outcome | None] | None" = None
     by_name: Mapping[str, Step] = field(init=False)
 
     def __post_init__(self) -> None:

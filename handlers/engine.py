@@ -16,9 +16,11 @@ import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
+from domain.audit import record
 from domain.errors import DomainError
 from domain.programme import Programme
-from handlers import i18n, keywords
+from domain.staff import members
+from handlers import i18n, keywords, staff_keywords
 from handlers.conversation import (
     NO_TRAININGS,
     Act,
@@ -26,6 +28,7 @@ from handlers.conversation import (
     Direct,
     Done,
     Draft,
+    Elsewhere,
     Go,
     Inbound,
     Outcome,
@@ -37,7 +40,8 @@ from handlers.conversation import (
     Turn,
     without,
 )
-from handlers.flows import FIRST_STEP, STEPS
+from handlers.conversations import talk
+from handlers.flows import FIRST_STEP, STAFF_FIRST_STEP, STEPS
 from models import crypto
 from models.enums import Channel, OutboxStatus
 from models.turns import ConversationRow, OutboxRow, Seat, TurnTables, is_transient
@@ -51,7 +55,8 @@ MAX_TEXT = 1000
 LEASE = timedelta(seconds=60)
 SHOWN = "_shown"  # the draft's field for the buttons of a message that is not the step's own screen
 # Messages on these channels are fetched by the reader; the row in the database is the delivery.
-PULLED = frozenset({Channel.BROWSER, Channel.TERMINAL})
+PULLED = frozenset({Channel.BROWSER, Channel.STAFF_BROWSER, Channel.TERMINAL})
+STAFF = frozenset({Channel.STAFF_BROWSER, Channel.STAFF_TELEGRAM})
 SENT, ATTEMPTING = OutboxStatus.SENT.value, OutboxStatus.ATTEMPTING.value
 
 
@@ -247,8 +252,11 @@ class Engine:
         seats = await self.tables.lock(db, sorted(lookups), sorted(ids))
         missing = {ticket.lookup: ticket.inbound for ticket in fresh if ticket.lookup in lookups - seats.keys()}
         if missing:
-            people = [(key, inbound.channel.value, inbound.address) for key, inbound in sorted(missing.items())]
-            seats |= await self.tables.begin(db, people, i18n.DEFAULT_LANGUAGE, FIRST_STEP, now)
+            people = [
+                (key, inbound.channel.value, inbound.address, STAFF_FIRST_STEP if inbound.channel in STAFF else FIRST_STEP)
+                for key, inbound in sorted(missing.items())
+            ]
+            seats |= await self.tables.begin(db, people, i18n.DEFAULT_LANGUAGE, now)
         return seats
 
     def turn(self, inbound: Inbound, row: ConversationRow, now: datetime) -> Turn:
@@ -299,6 +307,8 @@ class _Work:
             self.left.append(ticket)
             return
         turn = self._engine.turn(inbound, row, self._now)
+        if seat.channel in STAFF:
+            turn = msgspec.structs.replace(turn, staff=await members.at(row.id, self._now))
         try:
             if self._poison is not None:
                 raise self._poison
@@ -314,6 +324,8 @@ class _Work:
                 async with in_transaction():  # a savepoint: a refusal keeps the inbound row and the reply
                     outcome = await outcome.action()
         except DomainError as error:
+            if turn.staff is not None and error.code.startswith("staff."):
+                await record(turn.staff.name, "refused", row.step, now=self._now, words=error.code)
             outcome = refusal(turn, error)
         except Exception as error:
             if self._poison is None and is_transient(error):
@@ -346,7 +358,8 @@ class _Work:
             inbound = turn.inbound
             if inbound.channel != seat.channel:
                 inbound = msgspec.structs.replace(inbound, channel=Channel(seat.channel))
-            replies.append(STEPS[row.step][1].prompt(self._engine.turn(inbound, row, self._now)))
+            drawn = msgspec.structs.replace(self._engine.turn(inbound, row, self._now), staff=turn.staff)
+            replies.append(STEPS[row.step][1].prompt(drawn))
         self._changed[row.id] = row
         # The platform repeats a message when it did not get the response, and then gets the same reply again. Of
         # several replies none is carried: they would arrive out of order.
@@ -358,22 +371,25 @@ class _Work:
         conversation = seat.conversation
         if isinstance(reply, Direct):
             channel, address_id, body = reply.channel, 0, Body(reply.say, reply.to)
+        elif isinstance(reply, Elsewhere):
+            channel, address_id, body = reply.channel, reply.address_id, Body(reply.say)
         else:
             channel, address_id, body = Channel(seat.channel), seat.address_id, Body(reply)
-        if body.say.choices:
+        there = reply if isinstance(reply, Elsewhere) else None
+        if body.say.choices and there is None:
             version = conversation.version
             marked = tuple([msgspec.structs.replace(each, id=f"{each.id}~{version}") for each in body.say.choices])
             body = Body(msgspec.structs.replace(body.say, choices=marked), body.to)
         row = OutboxRow(
             id=0,
-            conversation_id=conversation.id,
+            conversation_id=there.conversation_id if there else conversation.id,
             address_id=address_id,
             channel=channel.value,
             inbound_id=ticket.inbound_id,
             position=position,
             key=body.say.key,
-            step=conversation.step,
-            language=conversation.language,
+            step=there.step if there else conversation.step,
+            language=there.language if there else conversation.language,
             body=msgspec.msgpack.encode(body),
             status=SENT if address_id and (carried or channel in PULLED) else ATTEMPTING,
         )
@@ -422,18 +438,23 @@ def decide(turn: Turn, version: int) -> Outcome:
         return flow.outcome(turn)
     if inbound.reachable is not None:
         return Stay()
-    if inbound.choice is not None and inbound.choice.startswith(keywords.LINK):
+    if flow.gate is not None and (answered := flow.gate(turn, step)) is not None:
+        return answered
+    book = staff_keywords if flow.gate is not None else keywords
+    if inbound.choice is not None and inbound.choice.startswith(keywords.LINK) and flow.gate is None:
         return keywords.open_link(turn)
-    if version == 0 or _is_stale(inbound.choice, version):  # nothing was said to this person yet, or an old button
+    if talk.TICKET in turn.draft and (said := talk.hear(turn, version)) is not None:
+        return said
+    if version == 0 or _is_stale(inbound.choice, version, book.ANY_TIME):  # nothing was said to this person yet, or an old button
         return Stay(again=True)
     if inbound.text is not None and len(inbound.text) > MAX_TEXT:
         raise DomainError("common.too_long", limit=MAX_TEXT)
-    name = keywords.keyword(turn, step)
+    name = book.keyword(turn, step)
     if name is None or name == "language":  # "bahasa" may be an answer: foreign languages
         meant = _meant(turn, step)
         if meant is not None:
             turn, name = keywords.with_choice(turn, meant), meant[1:] if meant.startswith("!") else None
-    if name and (outcome := keywords.answer(name, turn, flow, step)):
+    if name and (outcome := book.answer(name, turn, flow, step)):
         return outcome
     if _kind(turn.inbound) not in step.accepts:
         raise DomainError(inbound.problem if inbound.problem and "photo" in step.accepts else step.needs)
@@ -450,17 +471,17 @@ def _meant(turn: Turn, step: Step) -> str | None:
     return keywords.match_choice(text, choices, turn.language, parts=step.match_parts) if choices else None
 
 
-def _is_stale(choice: str | None, version: int) -> bool:
+def _is_stale(choice: str | None, version: int, any_time: frozenset[str]) -> bool:
     """Whether a button belongs to an earlier screen and would mean something else by now.
 
     One without a version comes from a script and counts; asking how things stand means the same at any time.
     """
     name, _, pressed_version = (choice or "").partition("~")
-    return bool(pressed_version) and pressed_version != str(version) and name not in keywords.ANY_TIME
+    return bool(pressed_version) and pressed_version != str(version) and name not in any_time
 
 
 def _kind(inbound: Inbound) -> str:
-    for name in ("choice", "photo", "contact", "location"):
+    for name in ("choice", "photo", "contact", "location", "file"):
         if getattr(inbound, name) is not None:
             return name
     return "text" if inbound.text is not None and inbound.text.strip() else "nothing"

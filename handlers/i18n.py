@@ -19,7 +19,7 @@ from babel.numbers import format_decimal
 
 import locales
 from domain.clock import WIB
-from handlers.conversation import Say
+from handlers.conversation import File, Say
 
 LANGUAGES = ("id", "en")
 DEFAULT_LANGUAGE = LANGUAGES[0]
@@ -46,15 +46,19 @@ class Rendered(msgspec.Struct, frozen=True):
     language: str = DEFAULT_LANGUAGE
     template: str = ""
     variables: dict[str, str] = {}
+    files: tuple[File, ...] = ()
+    live: str = ""
 
 
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Message key -> text of one language, without untranslated or fuzzy entries."""
-    path = FOLDER / language / "LC_MESSAGES" / "messages.po"
-    with path.open("rb") as file:
-        entries = read_po(file, locale=language)
-    return {str(entry.id): str(entry.string) for entry in entries if entry.id and entry.string and not entry.fuzzy}
+    words = {}
+    for name in ("messages", "staff"):
+        with (FOLDER / language / "LC_MESSAGES" / f"{name}.po").open("rb") as file:
+            entries = read_po(file, locale=language)
+        words |= {str(e.id): str(e.string) for e in entries if e.id and e.string and not e.fuzzy}
+    return words
 
 
 @cache
@@ -111,7 +115,9 @@ def render(say: Say, language: str) -> Rendered:
             for choice in say.choices
         ]
     )
-    return Rendered(text(language, say.key, say.params), choices, say.ask, language)
+    return Rendered(
+        text(language, say.key, say.params), choices, say.ask, language, files=say.files, live=say.live
+    )
 
 
 def numbered(message: Rendered) -> str:

@@ -1,7 +1,7 @@
 """What people may type at any step, and how a typed answer is matched with a button."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -11,7 +11,7 @@ from domain.notices.links import start_links, use_link
 from domain.staff.actions import open_help_request
 from handlers import i18n
 from handlers.conversation import Act, Choice, Done, Draft, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
-from handlers.conversations import account, balance, purchases, surveys, trainings, waves
+from handlers.conversations import account, balance, purchases, surveys, talk, trainings, waves
 from handlers.conversations.codes import send_code
 from models.conversation import Conversation
 from models.enums import Channel
@@ -63,7 +63,7 @@ def normal(text: str) -> str:
     return " ".join(_NOT_WORD.sub(" ", text.casefold()).split())
 
 
-def keyword(turn: Turn, step: Step) -> str | None:
+def keyword(turn: Turn, step: Step, known: Mapping[str, str] | None = None) -> str | None:
     """The name of the keyword a message is, if it is one here; buttons of keywords begin with an exclamation mark."""
     if turn.inbound.choice is not None:
         choice = pressed(turn) or ""
@@ -74,6 +74,8 @@ def keyword(turn: Turn, step: Step) -> str | None:
     if typed.startswith("/"):
         typed = (typed[1:].partition("@")[0].split() or [""])[0]
     words = normal(typed)
+    if known is not None:
+        return known.get(words)
     name = "genuine" if _CHECK.fullmatch(words) else KEYWORDS.get(words)
     return None if name in step.reads else name
 
@@ -109,6 +111,8 @@ def match_choice(typed: str, choices: tuple[Choice, ...], language: str, *, part
 
 def answer(name: str, turn: Turn, flow: Flow, step: Step) -> Outcome | None:
     """What a keyword does; None for a name that is none."""
+    if name.startswith(talk.RATE):
+        return talk.rated(name, turn)
     handler = _HANDLERS.get(name)
     return handler(turn, flow, step) if handler else None
 

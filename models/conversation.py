@@ -108,7 +108,9 @@ class AddressCode(Model):
 
 
 class HelpRequest(Model):
-    """Somebody asked to talk to a person."""
+    """Somebody asked to talk to a person. ``taken_by`` is who talks with them, ``rating`` 1 to 5 what they thought of
+    it.
+    """
 
     id = fields.BigIntField(primary_key=True)
     conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
@@ -119,7 +121,28 @@ class HelpRequest(Model):
     status = fields.CharField(max_length=16, default=TaskStatus.PENDING.value)
     opened_at = fields.DatetimeField()
     closed_at = fields.DatetimeField(null=True)
+    taken_by = fields.CharField(max_length=64, default="", db_default="")
+    taken_in = fields.BigIntField(null=True)
+    taken_at = fields.DatetimeField(null=True)
+    rating = fields.SmallIntField(null=True)
 
     class Meta:
         table = "help_request"
         indexes = (Index(fields=("status", "opened_at")),)
+
+
+class HelpMessage(Model):
+    """What was said in a talk between a person and a member of staff, ``by`` is empty for the person."""
+
+    id = fields.BigIntField(primary_key=True)
+    request: fields.ForeignKeyRelation[HelpRequest] = fields.ForeignKeyField(
+        "models.HelpRequest", related_name="messages", on_delete=fields.RESTRICT
+    )
+    request_id: int
+    by = fields.CharField(max_length=64)
+    text = EncryptedText("help_message.text")
+    said_at = fields.DatetimeField()
+
+    class Meta:
+        table = "help_message"
+        indexes = (Index(fields=("request_id",)),)

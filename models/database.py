@@ -12,12 +12,14 @@ from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 from tortoise.transactions import in_transaction
 
 MODULES = [
+    "models.broadcast",
     "models.conversation",
     "models.message",
     "models.money",
     "models.notice",
     "models.payout",
     "models.person",
+    "models.staff",
     "models.survey",
     "models.training",
     "models.verification",

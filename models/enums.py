@@ -8,6 +8,8 @@ class Channel(StrEnum):
 
     BROWSER = "browser"
     TERMINAL = "terminal"
+    STAFF_BROWSER = "staff_browser"
+    STAFF_TELEGRAM = "staff_telegram"
     TELEGRAM = "telegram"
     WHATSAPP = "whatsapp"
     SMS = "sms"
@@ -35,6 +37,7 @@ class NoticeStatus(StrEnum):
 
     NEW = "new"
     ROUTED = "routed"
+    HELD = "held"  # of a broadcast that rests
     SENDING = "sending"
     TOLD = "told"
     UNREACHED = "unreached"
@@ -333,3 +336,41 @@ class Interest(StrEnum):
     TECHNICAL = "technical"
     FARMING = "farming"
     OTHER = "other"
+
+
+class Role(StrEnum):
+    """What a member of staff is there for (domain.staff.rules says what each may do)."""
+
+    VIEWER = "viewer"
+    REVIEWER = "reviewer"
+    BROADCASTER = "broadcaster"
+    WAVE_MANAGER = "wave_manager"
+    FINANCE = "finance"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+class BroadcastStatus(StrEnum):
+    """Where a broadcast stands. ``freezing``: its recipients are being looked up."""
+
+    DRAFT = "draft"
+    FREEZING = "freezing"
+    READY = "ready"  # frozen: its preparer may have it approved
+    SUBMITTED = "submitted"  # waits for a second member of staff
+    APPROVED = "approved"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    DONE = "done"
+
+
+class RecipientStatus(StrEnum):
+    """Where one recipient of a broadcast stands; ``uncertain``: a crash left open whether it arrived."""
+
+    FROZEN = "frozen"
+    RELEASED = "released"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+    CANCELLED = "cancelled"

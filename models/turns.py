@@ -204,16 +204,15 @@ class TurnTables:
     async def begin(
         self,
         db: BaseDBAsyncClient,
-        people: Sequence[tuple[bytes, str, str]],
+        people: Sequence[tuple[bytes, str, str, str]],
         language: str,
-        step: str,
         now: datetime,
     ) -> dict[bytes | int, Seat]:
-        """New conversations for (lookup, channel, address) that have none, with their addresses."""
+        """New conversations for (lookup, channel, address, first step) that have none, with their addresses."""
         moment = self.moment(now)
         empty = crypto.ring().seal(msgspec.msgpack.encode({}), DRAFT_CONTEXT)
         values, args = self._rows(
-            [(lookup, language, step, 0, empty, False, moment, moment) for lookup, _, _ in sorted(people)]
+            [(lookup, language, step, 0, empty, False, moment, moment) for lookup, _, _, step in sorted(people)]
         )
         rows = await db.execute_query_dict(
             "INSERT INTO conversation (origin, language, step, version, draft, paused, created_at, updated_at) "  # noqa: S608
@@ -223,7 +222,7 @@ class TurnTables:
         ids = {bytes(row["origin"]): row["id"] for row in rows}
         addresses = [
             (channel, lookup, crypto.ring().seal(value.encode(), ADDRESS_CONTEXT), ids[lookup], True, moment)
-            for lookup, channel, value in people
+            for lookup, channel, value, _ in people
             if lookup in ids
         ]
         if addresses:
@@ -234,7 +233,7 @@ class TurnTables:
                 args,
             )
         # Another process may have begun one of them in the meantime: the second look finds its row.
-        return await self.lock(db, [lookup for lookup, _, _ in people], [])
+        return await self.lock(db, [lookup for lookup, *_ in people], [])
 
     async def save(self, db: BaseDBAsyncClient, rows: Sequence[ConversationRow], now: datetime) -> None:
         """Write back step, version, draft, language, last address and when the person was heard."""
@@ -327,6 +326,16 @@ class TurnTables:
             [rows[0]["conversation_id"], after, address_id, limit],
         )
         return address_id, [_outbox(row) for row in rows]
+
+    async def message(self, db: BaseDBAsyncClient, lookup: bytes, number: int) -> OutboxRow | None:
+        """One message by its id, where it went to this address."""
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            f"SELECT {_OUTBOX} FROM outbox WHERE id = {mark}1 "  # noqa: S608
+            f"AND address_id IN (SELECT id FROM address WHERE lookup = {mark}2)",
+            [number, lookup],
+        )
+        return _outbox(rows[0]) if rows else None
 
     async def directs(self, db: BaseDBAsyncClient, lookup: bytes, limit: int) -> list[OutboxRow]:
         """The last messages that went to a bare number or e-mail address in the conversation held at ``lookup``."""

@@ -141,7 +141,7 @@ class KycReference(Model):
 class PersonList(Model):
     """A list of people that changes who is admitted: exclusion, priority, or households served before.
 
-    ``version_id`` is the import that counts now; it is switched when an import is complete.
+    ``version_id`` is the import that counts now, it is switched when an import is complete.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -181,6 +181,7 @@ class ReviewCase(Model):
     """Something a member of staff has to look at. ``others`` names further people it is about (their ids).
 
     ``hidden`` cases are signals that no layer shows: nobody may learn from the bot whether a NIK is known.
+    ``locked_by`` has it before them until ``locked_until``.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -198,6 +199,8 @@ class ReviewCase(Model):
     decision = fields.CharField(max_length=16, null=True)
     opened_at = fields.DatetimeField()
     closed_at = fields.DatetimeField(null=True)
+    locked_by = fields.CharField(max_length=64, default="", db_default="")
+    locked_until = fields.DatetimeField(null=True)
 
     class Meta:
         table = "review_case"
@@ -206,7 +209,9 @@ class ReviewCase(Model):
 
 
 class ReviewVote(Model):
-    """What one member of staff decided on a case, and why, in words the person may read."""
+    """What one member of staff decided on a case, and why, in words the person may read. ``seconds``: how long they
+    looked.
+    """
 
     id = fields.BigIntField(primary_key=True)
     case: fields.ForeignKeyRelation[ReviewCase] = fields.ForeignKeyField(
@@ -217,6 +222,7 @@ class ReviewVote(Model):
     decision = fields.CharField(max_length=16)
     words = EncryptedText("review_vote.words")
     voted_at = fields.DatetimeField()
+    seconds = fields.IntField(null=True)
 
     class Meta:
         table = "review_vote"

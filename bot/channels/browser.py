@@ -5,9 +5,6 @@ keeps only its keyed hash (and its ciphertext).
 """
 
 import asyncio
-import hashlib
-import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +12,31 @@ import msgspec
 from aiohttp import BodyPartReader, web
 
 from bot.channel import Desk
+from bot.chat_api import (
+    MAX_JSON,
+    ApiError,
+    answering_errors,
+    external_id,
+    json_response,
+    message_json,
+    number,
+    opaque,
+    read,
+)
 from bot.web import SECURITY_HEADERS, UNREADABLE, guarded
 from domain.ports import PhotoError
 from handlers.conversation import Contact, Inbound, Photo
-from handlers.engine import Outgoing, TurnUnavailableError
+from handlers.engine import Outgoing
 from models.enums import Channel
 
 PAGE = Path(__file__).with_name("browser_page")
 PAGE_FILES = frozenset({"index.html", "chat.css", "chat.js", "icon.svg"})
-MAX_JSON = 64 * 1024
 MAX_PHOTO = 10 * 1024 * 1024
 MAX_UPLOAD = 32 * 1024 * 1024
 MAX_WAIT = 30.0
 PEEK_SECONDS = 2.0
 UPLOADS_AT_ONCE = 8
 UPLOAD_SECONDS = 60
-_OPAQUE = re.compile(r"[\x21-\x7e]{1,128}")
-_JSON = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _CONTENT = ("text", "choice", "contact", "location")
 
 
@@ -53,14 +58,6 @@ class Posted(msgspec.Struct, frozen=True):
     location: Place | None = None
 
 
-class ApiError(Exception):
-    """A request that can't be taken: status, code and a sentence for the developer who reads it."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(code)
-        self.status, self.code, self.message = status, code, message
-
-
 def parse(posted: Posted) -> Inbound:
     """The message as the engine takes it; raises ApiError."""
     given = [name for name in _CONTENT if getattr(posted, name) is not None]
@@ -71,8 +68,8 @@ def parse(posted: Posted) -> Inbound:
         raise ApiError(400, "location", "lat is -90 to 90, lon is -180 to 180")
     return Inbound(
         channel=Channel.BROWSER,
-        address=_opaque("chat", posted.chat),
-        external_id=external_id(posted.chat, _opaque("id", posted.id)),
+        address=opaque("chat", posted.chat),
+        external_id=external_id(posted.chat, opaque("id", posted.id)),
         text=posted.text,
         choice=posted.choice,
         # A page can't vouch for a number: it is proven by a code, as if it had been typed.
@@ -81,57 +78,9 @@ def parse(posted: Posted) -> Inbound:
     )
 
 
-def _opaque(name: str, value: str) -> str:
-    if not _OPAQUE.fullmatch(value):
-        raise ApiError(400, name, f"{name} is 1 to 128 visible ASCII characters")
-    return value
-
-
-def external_id(chat: str, message_id: str) -> str:
-    """One id for a message of a chat, from which the chat can't be told."""
-    return hashlib.blake2b(f"{chat}\0{message_id}".encode(), digest_size=20).hexdigest()
-
-
-def message_json(message: Outgoing) -> dict[str, Any]:
-    """A message in the shape of the API."""
-    rendered = message.render()
-    return {
-        "id": str(message.row.id),
-        "key": message.row.key,
-        "step": message.row.step,
-        "text": rendered.text,
-        "language": message.row.language,
-        "ask": rendered.ask,
-        "choices": [{"id": choice.id, "label": choice.label, "detail": choice.detail} for choice in rendered.choices],
-    }
-
-
 def _messages(messages: list[Outgoing]) -> web.Response:
     chat = [message_json(message) for message in messages if message.row.channel == Channel.BROWSER]
-    return _json({"messages": chat})
-
-
-def _json(content: Any, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(content), status=status, headers=_JSON)
-
-
-def _error(error: ApiError) -> web.Response:
-    return _json({"error": {"code": error.code, "message": error.message}}, error.status)
-
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def _answering_errors(handler: Handler) -> Handler:
-    async def answered(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except ApiError as error:
-            return _error(error)
-        except TurnUnavailableError:
-            return _error(ApiError(503, "unavailable", "the message was not taken; send it again with the same id"))
-
-    return answered
+    return json_response({"messages": chat})
 
 
 class BrowserChat:
@@ -148,7 +97,7 @@ class BrowserChat:
             ("GET", "/chat/api/messages", self._poll),
             ("GET", "/chat/api/outbox", self._outbox),
         ):
-            app.router.add_route(method, path, guarded(_answering_errors(handler)))
+            app.router.add_route(method, path, guarded(answering_errors(handler)))
         # /l/... is the link of an SMS: the page itself tells the bot, so that a preview of the link uses nothing up.
         for path in ("/", "/chat", "/chat/page/{name}", "/l/{token}"):
             app.router.add_get(path, guarded(self._page))
@@ -164,7 +113,7 @@ class BrowserChat:
             return await self._post_photo(request)
         if request.content_type != "application/json":
             raise ApiError(415, "content_type", "send application/json or multipart/form-data")
-        body = await _read(request)
+        body = await read(request)
         try:
             posted = msgspec.json.decode(body, type=Posted)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -173,7 +122,7 @@ class BrowserChat:
 
     async def _post_photo(self, request: web.Request) -> web.StreamResponse:
         fields, photo, problem = await _form(request)
-        chat, message_id = _opaque("chat", fields.get("chat", "")), _opaque("id", fields.get("id", ""))
+        chat, message_id = opaque("chat", fields.get("chat", "")), opaque("id", fields.get("id", ""))
         if photo is None:
             location = fields.pop("location", None)
             try:
@@ -197,9 +146,9 @@ class BrowserChat:
         return _messages((await self._desk.receive(inbound)).replies)
 
     async def _poll(self, request: web.Request) -> web.StreamResponse:
-        chat = _opaque("chat", request.query.get("chat", ""))
-        after = _number(request.query.get("after") or "0", "after", 2**63 - 1)
-        wait = min(_number(request.query.get("wait") or "0", "wait", 10**6), MAX_WAIT)
+        chat = opaque("chat", request.query.get("chat", ""))
+        after = number(request.query.get("after") or "0", "after", 2**63 - 1)
+        wait = min(number(request.query.get("wait") or "0", "wait", 10**6), MAX_WAIT)
         loop = asyncio.get_running_loop()
         until = loop.time() + wait
         while True:
@@ -211,19 +160,9 @@ class BrowserChat:
             await self._desk.new_mail(address_id or 0, min(left, PEEK_SECONDS))
 
     async def _outbox(self, request: web.Request) -> web.StreamResponse:
-        chat = _opaque("chat", request.query.get("chat", ""))
+        chat = opaque("chat", request.query.get("chat", ""))
         found = await self._desk.directs(Channel.BROWSER, chat)
-        return _json([{"channel": m.row.channel, "to": m.body.to, "text": m.render().text} for m in found])
-
-
-def _number(value: str, name: str, limit: float) -> float:
-    try:
-        number = float(value) if name == "wait" else int(value)
-    except ValueError:
-        raise ApiError(400, name, f"{name} is a number") from None
-    if not 0 <= number <= limit:
-        raise ApiError(400, name, f"{name} is a number from 0 on")
-    return number
+        return json_response([{"channel": m.row.channel, "to": m.body.to, "text": m.render().text} for m in found])
 
 
 def _place(value: str | None) -> Any:
@@ -233,18 +172,6 @@ def _place(value: str | None) -> Any:
         return msgspec.json.decode(value)
     except msgspec.DecodeError:
         raise ApiError(400, "location", 'location is {"lat": ..., "lon": ...}') from None
-
-
-async def _read(request: web.Request) -> bytes:
-    try:
-        body = await request.content.read(MAX_JSON + 1)
-        while len(body) <= MAX_JSON and not request.content.at_eof():
-            body += await request.content.read(MAX_JSON + 1 - len(body))
-    except UNREADABLE:
-        raise ApiError(400, "malformed", "the body could not be read") from None
-    if len(body) > MAX_JSON:
-        raise ApiError(413, "too_large", f"a message has at most {MAX_JSON} bytes")
-    return body
 
 
 async def _form(request: web.Request) -> tuple[dict[str, str], bytes | None, str | None]:

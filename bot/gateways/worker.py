@@ -46,6 +46,13 @@ def _index() -> Mapping[str, Method]:
     return {"count": index.count, "add": index.add, "search": index.search}
 
 
+def _charts() -> Mapping[str, Method]:
+    """Charts for staff."""
+    from bot.gateways.chart_drawing import draw  # noqa: PLC0415
+
+    return {"draw": draw}
+
+
 def _facenet(weights: str = "", sha256: str = "") -> Mapping[str, Method]:
     """Faces by MTCNN and InceptionResnetV1."""
     from bot.gateways.faces.facenet import SHA256, FacenetFaces  # noqa: PLC0415
@@ -59,6 +66,7 @@ KINDS: Mapping[str, Callable[..., Mapping[str, Method]]] = {
     "facenet": _facenet,
     "cards": _cards,
     "index": _index,
+    "charts": _charts,
 }
 
 

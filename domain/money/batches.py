@@ -12,6 +12,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import F, Q
 from tortoise.functions import Sum
 
+from domain.audit import record
 from domain.clock import day_of
 from domain.errors import DomainError
 from domain.money import paying, rules
@@ -48,8 +49,9 @@ async def move(batch: PayoutBatch, status: BatchStatus, by: str, now: datetime, 
     ).update(status=status):
         current = await batch_numbered(batch.id)
         raise DomainError("staff.batch_order", batch=batch.id, status=current.status)
-    batch.status = status
+    before, batch.status = str(batch.status), status
     await BatchEvent.create(batch_id=batch.id, status=status, by=by, words=words[:200], at=now)
+    await record(by, f"payouts.{status.value}", f"batch:{batch.id}", now=now, before=before, after=status, words=words)
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ async def _open_batch(kind: str, about: str, wave_id: int, gateway: str, by: str
             prepared_at=now,
         )
         await BatchEvent.create(batch_id=batch.id, status=BatchStatus.PREPARED, by=by, at=now)
+        await record(by, "payouts.prepared", f"batch:{batch.id}", now=now, after=name)
         return batch
 
 
@@ -262,6 +265,7 @@ async def explain(number: int, words: str, by: str, now: datetime) -> None:
         raise DomainError("staff.needs_outcome", difference=number)
     if not await open_one.update(words=words[:200], explained_by=by, explained_at=now):
         raise DomainError("staff.no_difference", difference=number)
+    await record(by, "payouts.explained", f"difference:{number}", now=now, after=words, words=words)
 
 
 async def close(batch: PayoutBatch, by: str, now: datetime) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from domain.audit import record
 from domain.errors import DomainError
 from domain.money import accounts, batches, rules
 from domain.money.actions import post
@@ -273,3 +274,4 @@ async def decide(number: int, paid: bool, words: str, by: str, now: datetime) ->
             await tell(db, [change], now)
         explained = {"words": f"{'paid' if paid else 'not paid'}: {words}"[:200], "explained_by": by}
         await Difference.filter(id=number).update(**explained, explained_at=now)
+        await record(by, "payouts.decided", f"difference:{number}", now=now, before=row.status, after=paid, words=words)

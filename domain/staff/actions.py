@@ -1,10 +1,16 @@
-"""What people ask staff for."""
+"""People who ask for a person, and the talks that come of it. Verbs load, ask the rules and save; they never commit."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
+from tortoise.expressions import Q
+
+from domain.audit import record
 from domain.errors import DomainError
-from models.conversation import HelpRequest
+from domain.staff.rules import Member
+from models.conversation import Address, Conversation, HelpMessage, HelpRequest
 from models.enums import TaskStatus
+from models.person import Person
 
 
 async def open_help_request(conversation_id: int, step: str, now: datetime) -> bool:
@@ -28,3 +34,88 @@ async def close_help_request(number: int, now: datetime) -> int:
     if not closed:
         raise DomainError("staff.no_such_request")
     return (await HelpRequest.get(id=number)).conversation_id
+
+
+# --- talking
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where somebody is told something: the chat they used last, in their language."""
+
+    conversation_id: int
+    address_id: int
+    channel: str
+    language: str
+    step: str
+
+
+async def seat_of(conversation_id: int) -> Seat | None:
+    """The chat of a conversation that was used last; None where it has none."""
+    conversation = await Conversation.get_or_none(id=conversation_id)
+    address = await Address.get_or_none(id=conversation.last_address_id) if conversation else None
+    if conversation is None or address is None:
+        return None
+    return Seat(conversation.id, address.id, address.channel, conversation.language, conversation.step)
+
+
+async def waiting_for(member: Member, limit: int = 8) -> list[HelpRequest]:
+    """Requests that this member may take, oldest first, their own talks before all."""
+    own = await HelpRequest.filter(status=TaskStatus.PENDING, taken_by=member.name).order_by("id").limit(limit)
+    free = HelpRequest.filter(status=TaskStatus.PENDING, taken_by="")
+    if member.regions:
+        theirs = Q()
+        for code in member.regions:
+            theirs |= Q(conversation__person__region_code__startswith=code)
+        free = free.filter(theirs | Q(conversation__person_id=None))
+    return [*own, *await free.order_by("id").limit(limit)][:limit]
+
+
+async def take(number: int, member: Member, conversation_id: int, now: datetime) -> HelpRequest:
+    """Let a member talk with a person, in this chat of theirs. Refused with staff.no_such_request or staff.taken."""
+    request = await HelpRequest.get_or_none(id=number, status=TaskStatus.PENDING).prefetch_related("conversation")
+    if request is None:
+        raise DomainError("staff.no_such_request")
+    person = await Person.get_or_none(id=request.conversation.person_id)
+    if person is not None and not member.covers(person.region_code):
+        raise DomainError("staff.other_region")
+    free = HelpRequest.filter(id=number, status=TaskStatus.PENDING, taken_by__in=["", member.name])
+    if not await free.update(taken_by=member.name, taken_in=conversation_id, taken_at=request.taken_at or now):
+        raise DomainError("staff.taken")
+    if not request.taken_by:
+        await record(member.name, "talk.taken", f"request:{number}", now=now)
+    return await HelpRequest.get(id=number)
+
+
+async def say(number: int, by: str, text: str, now: datetime) -> HelpRequest:
+    """Add to a talk that is going on; ``by`` is empty for the person. Refused with staff.no_such_request."""
+    request = await HelpRequest.get_or_none(id=number, status=TaskStatus.PENDING)
+    if request is None or (by and request.taken_by != by):
+        raise DomainError("staff.no_such_request")
+    await HelpMessage.create(request_id=number, by=by, text=text, said_at=now)
+    if by:
+        await record(by, "talk.said", f"request:{number}", now=now, after=text)
+    return request
+
+
+async def close(number: int, by: str, now: datetime) -> HelpRequest:
+    """End a talk; ``by`` is empty where the person ended it. Refused with staff.no_such_request."""
+    request = HelpRequest.filter(id=number, status=TaskStatus.PENDING)
+    if by:
+        request = request.filter(taken_by=by)
+    if not await request.update(status=TaskStatus.DONE, closed_at=now):
+        raise DomainError("staff.no_such_request")
+    if by:
+        await record(by, "talk.closed", f"request:{number}", now=now)
+    return await HelpRequest.get(id=number)
+
+
+async def rate(number: int, conversation_id: int, stars: int) -> bool:
+    """What the person thought of a talk, 1 to 5; whether it counts: theirs, ended, and the first word on it."""
+    ended = HelpRequest.filter(id=number, conversation_id=conversation_id, status=TaskStatus.DONE, rating=None)
+    return bool(1 <= stars <= 5 and await ended.update(rating=stars))
+
+
+async def said_in(number: int, limit: int = 20) -> list[HelpMessage]:
+    """The last of what was said in a talk, in its order."""
+    return (await HelpMessage.filter(request_id=number).order_by("-id").limit(limit))[::-1]

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from domain.audit import record
 from domain.errors import DomainError
 from domain.programme import EvaluationRules
 from domain.trainings.evaluation import Evidence, Judged, ReviewFact
@@ -130,6 +131,7 @@ async def decide(number: int, *, agree: bool, by: str, now: datetime) -> Evaluat
     if not done:
         raise DomainError("staff.no_proposal", proposal=number)
     step = await EvaluationStep.get(id=number)
+    await record(by, f"evaluation.{'agreed' if agree else 'dismissed'}", f"proposal:{number}", now=now, after=step.what)
     if agree and step.what == "suspension" and step.training_id:
         await suspend_training(step.training_id, now, suspended=True)
     elif agree and step.what == "suspension":

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from tortoise.expressions import F
 
+from domain.audit import record
 from domain.errors import DomainError
 from domain.programme import TrainingRules
 from domain.trainings.purchases import PERSON, note, tell
@@ -102,6 +103,8 @@ async def decide_certificate(number: int, *, accept: bool, words: str, by: str, 
     )
     if not done:
         raise DomainError("staff.no_certificate", certificate=number)
+    decision = "certificate.accept" if accept else "certificate.reject"
+    await record(by, decision, f"certificate:{number}", now=now, after=[accept, words], words=words)
     check = await CertificateCheck.get(id=number).prefetch_related("purchase__training")
     purchase = check.purchase
     if not accept:

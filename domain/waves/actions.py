@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from domain.audit import SYSTEM, record
 from domain.clock import day_of
 from domain.errors import DomainError
 from domain.notices.actions import announce
@@ -18,7 +19,6 @@ from models.verification import PersonList
 from models.wave import Entry, Place, Wave, WaveEvent
 
 MOST_SEATS = 9  # of a household: one digit in entrants.csv
-SYSTEM = "schedule"  # who does what a date says
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ async def plan_wave(plan: Plan, programme: Programme, by: str, now: datetime, nu
     elif not await Wave.filter(id=wave.id, status=WaveStatus.PLANNED).update(**terms):
         raise DomainError("staff.wave_not_planned", wave=wave.number, status=WaveStatus.OPEN)
     await WaveEvent.create(wave_id=wave.id, status=WaveStatus.PLANNED, by=by, at=now)
+    await record(by, "wave.planned", f"wave:{wave.number}", now=now, after={**terms, "opens_at": str(plan.opens_at)})
     return wave
 
 
@@ -108,8 +109,9 @@ async def move(wave: Wave, status: WaveStatus, by: str, now: datetime, reason: s
         raise DomainError("staff.wave_order", wave=wave.number, status=wave.status)
     if not await Wave.filter(id=wave.id, status=wave.status).update(status=status):
         raise DomainError("staff.wave_busy", wave=wave.number)
-    wave.status = status
+    before, wave.status = str(wave.status), status
     await WaveEvent.create(wave_id=wave.id, status=status, by=by, reason=reason, at=now)
+    await record(by, f"wave.{status.value}", f"wave:{wave.number}", now=now, before=before, after=status, words=reason)
 
 
 async def open_now(number: int, by: str, now: datetime) -> Wave:

@@ -14,6 +14,7 @@ import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
+from domain.audit import record
 from domain.errors import DomainError
 from domain.waves.actions import move, strata_of, wave_numbered
 from domain.waves.draw import Entrants, Seat, cut_offs, parse, ranking, select
@@ -77,6 +78,7 @@ async def throw_dice(number: int, staff: str, throws: str, now: datetime) -> boo
     if now < datetime.fromisoformat(after):
         raise DomainError("staff.dice_early", wave=wave.number, dice_time=after)
     await DiceThrow.update_or_create(wave_id=wave.id, staff=staff, defaults={"throws": digits, "at": now})
+    await record(staff, "wave.dice", f"wave:{wave.number}", now=now, after=digits)
     seen = await DiceThrow.filter(wave_id=wave.id).order_by("id")
     if any(other.throws != digits for other in seen):
         raise DomainError("staff.dice_differ")

@@ -17,7 +17,8 @@ from domain.money import dues
 from domain.money.paying import expired_before
 from domain.notices.actions import announce
 from domain.programme import Programme
-from domain.waves.actions import SYSTEM, move
+from domain.audit import SYSTEM
+from domain.waves.actions import move
 from domain.waves.rules import CARRIED, OPEN_PLACES, WAITING, deadline, last_day, reminder
 from models.draws import DrawTables
 from models.enums import PlaceStatus, WaveStatus

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from domain.audit import record
 from domain.errors import DomainError
 from domain.verification.rules.review import decided
 from models.enums import Decision, Layer, LayerState, TaskStatus
@@ -72,6 +73,7 @@ async def vote(case_id: int, staff: str, decision: Decision, words: str, now: da
     if await _voted(case, staff):
         raise DomainError("staff.voted_before")
     await ReviewVote.create(case_id=case.id, staff=staff, decision=decision, words=words.strip(), voted_at=now)
+    await record(staff, f"case.{decision.value}", f"case:{case.id}", now=now, after=[decision, words], words=words)
     votes = await votes_on(case.id)
     result = decided([Decision(vote.decision) for vote in votes], layer)
     if result is not None:

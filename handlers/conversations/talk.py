@@ -1,0 +1,67 @@
+"""Talking with a member of staff: while it lasts the bot keeps silent and passes on what is said."""
+
+from domain.errors import DomainError
+from domain.staff import actions
+from handlers.conversation import Act, Choice, Done, Elsewhere, Outcome, Say, Stay, Turn, pressed, without
+from models.enums import Channel
+
+TICKET = "_ticket"  # the draft's field for the request that a member of staff talks about with this person
+RATE = "rate_"
+_DONE = frozenset({"selesai", "done", "tutup", "/selesai", "/done"})
+
+
+def hear(turn: Turn, version: int) -> Outcome | None:
+    """Pass on what the person says; None where the talk is over."""
+    ticket: int = turn.draft[TICKET]
+    text = (turn.inbound.text or "").strip()
+    if text.casefold() in _DONE or pressed(turn) == "!end_talk":
+        return Act(lambda: _end(turn, ticket))
+    if not text:
+        return Stay((Say("help.in_talk", choices=(Choice("!end_talk", "help.end_talk"),)),))
+    return Act(lambda: _pass_on(turn, ticket, text))
+
+
+async def _pass_on(turn: Turn, ticket: int, text: str) -> Done:
+    try:
+        request = await actions.say(ticket, "", text[:1000], turn.now)
+    except DomainError:  # ended meanwhile: what was said goes to the bot as ever
+        return Stay(draft=without(turn.draft, TICKET), again=True)
+    there = await elsewhere(request.taken_in or 0, Say("staff.talk_heard", {"number": ticket, "text": text[:1000]}))
+    return Stay((there,) if there else ())
+
+
+async def _end(turn: Turn, ticket: int) -> Done:
+    draft = without(turn.draft, TICKET)
+    try:
+        request = await actions.close(ticket, "", turn.now)
+    except DomainError:
+        return Stay(draft=draft, again=True)
+    there = await elsewhere(request.taken_in or 0, Say("staff.talk_ended", {"number": ticket}))
+    return Stay((closed(ticket), *((there,) if there else ())), draft)
+
+
+def closed(ticket: int) -> Say:
+    """The end of a talk, with stars to give."""
+    stars = tuple(Choice(f"!{RATE}{number}_{ticket}", f"trainings.stars_{number}") for number in range(5, 0, -1))
+    return Say("help.closed", choices=(*stars, Choice("!resume", "help.resume")))
+
+
+def rated(name: str, turn: Turn) -> Outcome:
+    """What the person thought of it."""
+    stars, _, ticket = name.removeprefix(RATE).partition("_")
+
+    async def action() -> Done:
+        good = stars.isdecimal() and ticket.isdecimal() and len(ticket) < 18
+        if good and await actions.rate(int(ticket), turn.conversation_id, int(stars)):
+            return Stay((Say("help.rated"),), again=True)
+        return Stay(again=True)
+
+    return Act(action)
+
+
+async def elsewhere(conversation_id: int, say: Say) -> Elsewhere | None:
+    """A message into another conversation, to the chat that was used last there."""
+    seat = await actions.seat_of(conversation_id)
+    if seat is None:
+        return None
+    return Elsewhere(seat.conversation_id, seat.address_id, Channel(seat.channel), seat.language, seat.step, say)
