@@ -16,6 +16,7 @@ from aiohttp import web
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot import web as webserver
+from bot.broadcasts import Broadcasts
 from bot.catalogue import CatalogueFeed
 from bot.channel import Desk, LocalSender, Sender, StaffDesk
 from bot.channels import browser
@@ -50,7 +51,7 @@ from bot.templates import Templates
 from bot.verifications import Verifications
 from bot.waves import Waves
 from domain import clock, regions
-from domain.programme import DEFAULT, Programme, load, load_partners
+from domain.programme import DEFAULT, Programme, Sending, load, load_partners
 from domain.trainings.catalogue import Catalogue
 from handlers import i18n
 from handlers.conversation import Inbound, Photo
@@ -101,10 +102,11 @@ class App:
         self.catalogue = CatalogueFeed(programme, now, self._use_catalogue)
         self.surveys = Surveys(programme, now, self.notices.wake)
         self.staff_tasks = StaffTasks(now, self.receive)
+        self.broadcasts = Broadcasts(db, now, self.receive, self.notices.wake, hours)
         self.figures = FiguresFeed(now, self.receive, settings.daily_summary_hour)
         media = MediaFolder(settings.media_dir)
         self.charts = Charts()
-        self.staff = StaffAccess(db, self.engine, StaffFiles(media, self.charts.draw), media, now)
+        self.staff = StaffAccess(db, programme, self.engine, StaffFiles(media, self.charts.draw), media, now)
 
     def _use_catalogue(self, catalogue: Catalogue) -> None:
         self.engine.catalogue = catalogue
@@ -122,7 +124,7 @@ class App:
     def workers(self) -> tuple[Runs, ...]:
         """Everything that runs for as long as the process does."""
         work = self.photos.work, self.verifications.work, self.staff_tasks.work
-        feeds = self.templates, self.notices, self.waves, self.catalogue, self.surveys, self.payouts, self.figures
+        feeds = self.templates, self.notices, self.waves, self.catalogue, self.surveys, self.payouts, self.figures, self.broadcasts
         return self.engine, self.delivery, *feeds, *work
 
     async def receive(self, inbound: Inbound) -> TurnResult:
@@ -189,7 +191,10 @@ async def running(
         if registry is not None:
             stack.push_async_callback(registry.close)
         db = await stack.enter_async_context(database(settings.database_url))
-        app = App(settings, db, programme, senders)
+        pace = {channel.value: rate for channel, rate in _pace(settings, senders).items()}
+        hours = settings.sms_from_hour, settings.sms_until_hour
+        sending = Sending(pace, settings.sms_price, settings.whatsapp_daily_limit, hours)
+        app = App(settings, db, dataclasses.replace(programme, sending=sending), senders)
         stack.push_async_callback(app.charts.close)
         if isinstance(whatsapp := senders.get(Channel.WHATSAPP), WhatsAppSender):
             whatsapp.contents = app.templates.contents

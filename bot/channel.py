@@ -60,11 +60,15 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendError:
-    """A failure as a value; ``code`` is for logs and staff, ``retry_after`` in seconds where the platform says so."""
+    """A failure as a value; ``code`` is for logs and staff, ``retry_after`` in seconds where the platform says so.
+
+    ``maybe``: the platform may have taken the message all the same.
+    """
 
     trouble: Trouble
     code: str
     retry_after: float = 0.0
+    maybe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ REPORT_SECONDS = 0.005  # reports that come within it share a transaction
 MAX_REPORTS = 100
 PAUSES_SECONDS = 2.0  # how soon other processes hear that a sender has to rest
 ASK_AFTER = timedelta(seconds=60)  # a call without an answer may still be under way at the platform
+# Messages that reach nobody twice: where nobody can tell whether one arrived, it is not sent again but counted.
+ONCE = frozenset({"notice.broadcast", "notice.broadcast_sms"})
 UNREACHABLE = frozenset({Trouble.UNREACHABLE, Trouble.INVALID_NUMBER, Trouble.OPTED_OUT})
 
 
@@ -199,10 +201,18 @@ class Delivery:
             row.attempts += 1
             if row.notice_id is None:
                 self._used[row.channel] += 1
+            once = row.key in ONCE and row.channel not in self._tracing
+            if once:  # said before the call: after a crash nobody takes it for one that was never tried
+                await self._tables.begin_attempt(self._db, row.id, row.attempts)
             result = await sender.send(to, rendered, row.id)
             if isinstance(result, Sent):
                 self._settle(row, OutboxStatus.SENT, result.provider_id or None)
                 return None
+            if once and result.maybe:
+                self._settle(row, OutboxStatus.FAILED, None, result)
+                return None
+            if once:
+                await self._tables.begin_attempt(self._db, row.id, 0)
             if result.trouble == Trouble.BUSY:  # counts for everything this sender sends, in every process
                 await self._pause(row.channel, result.retry_after)
             match what_next(result, row.attempts):
@@ -350,6 +360,17 @@ class Delivery:
             log.warning("%d outcomes not written back yet: %s", len(settled), type(error).__name__)
             self._settled = settled + self._settled
 
+    async def _give_up(self, now: datetime) -> None:
+        """Messages that must reach nobody twice, and that a process was sending when it died: nobody knows."""
+        found = await self._tables.to_give_up(self._db, sorted(ONCE), self._tracing, now)
+        if not found:
+            return
+        async with in_transaction() as db:
+            rows = await self._tables.give_up(db, found, now)
+            if rows and self.on_settled:
+                error = SendError(Trouble.UNKNOWN, "died while sending", maybe=True)
+                await self.on_settled(db, [Settled(row, OutboxStatus.FAILED, None, error) for row in rows])
+
     async def _sweep(self) -> None:
         """Take over what a crash left behind or what waits for another try."""
         while True:
@@ -358,6 +379,7 @@ class Delivery:
                 if self._tracing:
                     await self._tables.doubt(self._db, self._tracing, now)
                 # As of the same moment: a lease that runs out in between is doubted in the next round, not sent again.
+                await self._give_up(now)
                 rows = await self._tables.stranded(self._db, now, LEASE, limit=200)
                 if rows:
                     self.post([outgoing(row) for row in rows])

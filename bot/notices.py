@@ -16,13 +16,15 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
 from bot.channel import SendError, Trouble
-from bot.delivery import Delivery, Settled
+from bot.delivery import ONCE, Delivery, Settled
 from bot.tasks import unless_cancelled
 from domain.notices.actions import check_code, route
 from domain.notices.links import start_links
 from domain.notices.rules import SMS_HOURS, rung_name, soft_name, words_key
+from domain.staff import broadcasts
 from handlers.conversation import Say
 from handlers.engine import LEASE, PULLED, Body, Outgoing, outgoing
+from models.broadcasts import BroadcastTables
 from models.enums import Channel, OutboxStatus
 from models.notices import NoticeRow, NoticeTables, TalkRow
 from models.turns import OutboxRow
@@ -33,6 +35,8 @@ IDLE_SECONDS = 5.0
 SLICE = timedelta(seconds=1)  # of a sender's pace that is booked and sent at a time
 MARGIN = 0.002  # so that clocks that are not quite even never make a second too full
 UNPACED = 500  # messages at a time where nothing limits them, or hardly anything
+
+BROADCASTS = frozenset({broadcasts.KIND, broadcasts.KIND_SMS})
 
 Templates = Mapping[str, Mapping[str, str]]
 """Ids of approved WhatsApp templates, by language and kind."""
@@ -61,6 +65,7 @@ class Notices:
         self._tables = NoticeTables(db)
         self._wake = {channel: asyncio.Event() for channel in (*pace, *PULLED)}
         self._new = asyncio.Event()
+        self._texts: dict[int, dict[str, str]] = {}  # of broadcasts: they never change once they are sent
 
     def wake(self) -> None:
         """There may be new notices."""
@@ -128,6 +133,7 @@ class Notices:
 
     async def _messages(self, db: BaseDBAsyncClient, channel: Channel, rows: Sequence[NoticeRow]) -> list[Outgoing]:
         talks = await self._tables.talks(db, [row.person_id for row in rows])
+        await self._fill(db, rows, talks)
         templates = self._templates()
         if channel != Channel.SMS:
             return [_in_chat(channel, row, at, talks[row.person_id], templates) for at, row in enumerate(rows)]
@@ -139,12 +145,23 @@ class Notices:
             for at, (row, phone, link) in enumerate(zip(rows, phones, links, strict=True))
         ]
 
+    async def _fill(self, db: BaseDBAsyncClient, rows: Sequence[NoticeRow], talks: Mapping[int, TalkRow]) -> None:
+        """The words of broadcasts, which are written by staff."""
+        own = [row for row in rows if row.kind in BROADCASTS]
+        if own:
+            asked = [(row.subject_id, row.person_id, talks[row.person_id].language) for row in own]
+            for row, text in zip(own, await broadcasts.texts_for(db, asked, self._texts), strict=True):
+                row.params = {**row.params, "text": text}
+
     async def settled(self, db: BaseDBAsyncClient, outcomes: Sequence[Settled]) -> None:
         """What came of rungs, in the transaction that writes it down."""
         now = self._clock()
-        told, fell = [], []
+        told, fell, lost = [], [], []
         for outcome in outcomes:
-            if (number := outcome.row.notice_id) and outcome.error is None:
+            number = outcome.row.notice_id
+            if number and outcome.error is not None and outcome.error.maybe and outcome.row.key in ONCE:
+                lost.append(number)
+            elif number and outcome.error is None:
                 told.append(number)
             elif number and outcome.error is not None:
                 fell.append((number, _left(outcome.row, outcome.error), outcome.error.code[:64]))
@@ -153,6 +170,18 @@ class Notices:
         if fell:
             await self._tables.fell(db, fell, now)
             self._new.set()
+        if lost:
+            await self._tables.uncertain(db, lost)
+        own = [outcome for outcome in outcomes if outcome.row.key in ONCE and outcome.row.notice_id]
+        if own:
+            arrived = {OutboxStatus.DELIVERED, OutboxStatus.READ}
+            await BroadcastTables(db).heard(
+                db,
+                [o.row.notice_id or 0 for o in own if o.error is None and o.status not in arrived],
+                [o.row.notice_id or 0 for o in own if o.error is None and o.status in arrived],
+                [number for number, _, _ in fell],
+                lost,
+            )
 
 
 def _in_chat(channel: Channel, row: NoticeRow, position: int, talk: TalkRow, templates: Templates) -> Outgoing:

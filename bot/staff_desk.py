@@ -9,6 +9,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from bot.channel import Receive, StaffDesk
 from bot.gateways.media import MediaFolder
 from bot.staff_files import StaffFiles
+from domain.programme import Programme
 from domain.staff import members
 from handlers import i18n
 from handlers.conversation import File, KeptFile
@@ -28,12 +29,14 @@ class StaffAccess:
     def __init__(
         self,
         db: BaseDBAsyncClient,
+        programme: Programme,
         engine: Engine,
         files: StaffFiles,
         media: MediaFolder,
         clock: Callable[[], datetime],
     ) -> None:
-        self._db, self._engine, self._files, self._media, self._clock = db, engine, files, media, clock
+        self._db, self._programme, self._engine = db, programme, engine
+        self._files, self._media, self._clock = files, media, clock
 
     async def _message(self, channel: Channel, chat: str, number: int) -> Outgoing | None:
         row = await self._engine.tables.message(self._db, address_lookup(channel, chat), number)
@@ -58,7 +61,7 @@ class StaffAccess:
         message = await self._message(channel, chat, number)
         if message is None or not message.body.say.live:
             return None
-        say = await live(self._db, message.body.say.live, self._clock())
+        say = await live(self._db, self._programme, message.body.say.live, self._clock())
         return None if say is None else i18n.render(say, message.row.language)
 
     async def keep_file(self, channel: Channel, chat: str, name: str, content: bytes) -> KeptFile | None:

@@ -1,5 +1,6 @@
 """What staff had done in the background: each kind is a function here, run by ``gelombang task`` in its own process."""
 
+import csv
 import io
 import json
 import secrets
@@ -12,6 +13,7 @@ from bot.gateways.media import MediaFolder
 from bot.settings import Settings
 from domain import audit
 from domain.errors import DomainError
+from models.broadcasts import BroadcastTables
 from models.staff import StaffTask
 
 Result: TypeAlias = dict[str, Any]
@@ -35,6 +37,19 @@ async def _audit_export(db: BaseDBAsyncClient, settings: Settings, given: Mappin
     return {"lines": [["staff.exported", {"count_number": count}]], "files": [kept]}
 
 
+async def _broadcast_report(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
+    file, tables, after, count = io.StringIO(), BroadcastTables(db), 0, 0
+    lines = csv.writer(file)
+    lines.writerow(["person", "language", "channel", "status", "reason", "told_at"])
+    while rows := await tables.lines(db, given["number"], after, 5_000):
+        after, count = rows[-1]["id"], count + len(rows)
+        lines.writerows(
+            [[r["person_id"], r["language"], r["channel"], r["status"], r["reason"], r["told_at"] or ""] for r in rows]
+        )
+    kept = await keep(settings, file.getvalue().encode(), f"broadcast-{given['number']}.csv")
+    return {"lines": [["staff.exported", {"count_number": count}]], "files": [kept]}
+
+
 async def keep(settings: Settings, content: bytes, name: str) -> dict[str, str]:
     """Keep a file, sealed, for whoever asked for it."""
     number = secrets.token_hex(16)
@@ -47,6 +62,7 @@ Do: TypeAlias = Callable[[BaseDBAsyncClient, Settings, Mapping[str, Any]], Await
 KINDS: dict[str, Do] = {
     "audit_verify": _audit_verify,
     "audit_export": _audit_export,
+    "broadcast_report": _broadcast_report,
 }
 
 

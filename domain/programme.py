@@ -2,8 +2,8 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -197,6 +197,18 @@ class Partner:
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """What it takes to reach people, from the settings: messages a second by channel, rupiah a part of an SMS, people a
+    day whom WhatsApp lets us write to first (0: any number), and the hours between which people are written to.
+    """
+
+    pace: Mapping[str, float] = field(default_factory=dict)
+    sms_price: int = 0
+    whatsapp_daily: int = 0
+    hours: tuple[int, int] = (8, 20)
+
+
+@dataclass(frozen=True, slots=True)
 class Programme:
     """All rules that are data. ``version`` is the beginning of the file's SHA-256; outcomes are kept with it.
     ``partners`` come from a file of their own (setting GELOMBANG_KYC_PARTNERS), ``chat_url``, where the browser chat is
@@ -218,6 +230,7 @@ class Programme:
     evaluation: EvaluationRules
     surveys: tuple[Survey, ...] = ()
     partners: tuple[Partner, ...] = ()
+    sending: Sending = field(default_factory=Sending)
     staff_url: str = ""
     staff_bot: str = ""
     chat_url: str = ""

@@ -82,7 +82,8 @@ class Outgoing:
         rendered = i18n.render(self.body.say, self.row.language)
         if not self.body.template:
             return rendered
-        variables = i18n.formatted(self.row.language, self.body.say.params)
+        words = i18n.formatted(self.row.language, self.body.say.params)
+        variables = {name: " ".join(word.split()) for name, word in words.items()}  # a template's take no line breaks
         return msgspec.structs.replace(rendered, template=self.body.template, variables=variables)
 
 

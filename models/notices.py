@@ -232,6 +232,14 @@ class NoticeTables(TurnTables):
             [[number, rung, reason, moment] for number, rung, reason in rows],
         )
 
+    async def uncertain(self, db: BaseDBAsyncClient, notice_ids: Sequence[int]) -> None:
+        """Nobody knows whether these arrived, and they must reach nobody twice: they end here."""
+        await db.execute_query(
+            f"UPDATE notice SET status = '{NoticeStatus.EXPIRED}', reason = 'uncertain' "  # noqa: S608
+            f"WHERE status IN ('{SENDING}', '{TOLD}') AND id IN ({self._list(1, 'bigint')})",
+            [self._values(notice_ids)],
+        )
+
     async def grant(
         self, db: BaseDBAsyncClient, sender: str, now: datetime, every: timedelta, count: int, used: int
     ) -> datetime | None:

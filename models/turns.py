@@ -361,6 +361,36 @@ class TurnTables:
         )
         return sorted((_outbox(row) for row in rows), key=lambda row: row.id)
 
+    async def begin_attempt(self, db: BaseDBAsyncClient, row_id: int, attempts: int) -> None:
+        """Say how often a message was tried, before it is."""
+        mark = self._mark
+        await db.execute_query(f"UPDATE outbox SET attempts = {mark}1 WHERE id = {mark}2", [attempts, row_id])  # noqa: S608
+
+    async def to_give_up(
+        self, db: BaseDBAsyncClient, keys: Sequence[str], asked: Sequence[str], now: datetime
+    ) -> list[int]:
+        """Messages with these keys that a process was sending when it died, on channels other than those that can be
+        asked.
+        """
+        texts, channels = (", ".join(f"'{each}'" for each in some) for some in (keys, [*asked, ""]))
+        rows = await db.execute_query_dict(
+            f"SELECT id FROM outbox WHERE status = '{OutboxStatus.ATTEMPTING}' AND lease_until < {self._mark}1 "  # noqa: S608
+            f"AND attempts > 0 AND key IN ({texts}) AND channel NOT IN ({channels}) ORDER BY id",
+            [self.moment(now)],
+        )
+        return [row["id"] for row in rows]
+
+    async def give_up(self, db: BaseDBAsyncClient, ids: Sequence[int], now: datetime) -> list[OutboxRow]:
+        """Let these fail, as long as nobody has taken them up: nobody knows whether they arrived."""
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            f"UPDATE outbox SET status = '{OutboxStatus.FAILED}', error = 'uncertain', sent_at = {mark}1, "  # noqa: S608
+            f"lease_until = NULL WHERE status = '{OutboxStatus.ATTEMPTING}' AND lease_until < {mark}1 AND attempts > 0 "
+            f"AND id IN ({self._list(2, 'bigint')}) RETURNING {_OUTBOX}",
+            [self.moment(now), self._values(ids)],
+        )
+        return [_outbox(row) for row in rows]
+
     async def settle(
         self,
         db: BaseDBAsyncClient,

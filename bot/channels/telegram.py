@@ -418,7 +418,9 @@ def classify(error: Exception) -> SendError:
             return SendError(Trouble.UNREACHABLE, "400 chat not found")
         case exceptions.TelegramBadRequest() | exceptions.TelegramEntityTooLarge():
             return SendError(Trouble.INVALID, "400")
-        case exceptions.TelegramNetworkError() | exceptions.TelegramServerError() | OSError() | TimeoutError():
+        case exceptions.TelegramServerError():
             return SendError(Trouble.FAULT, type(error).__name__)
+        case exceptions.TelegramNetworkError() if "ClientConnector" in error.message:
+            return SendError(Trouble.FAULT, "not connected")
         case _:
-            return SendError(Trouble.FAULT, type(error).__name__)
+            return SendError(Trouble.FAULT, type(error).__name__, maybe=True)

@@ -49,6 +49,8 @@ KINDS: Mapping[str, Kind] = {
     "training_suspended": Kind(3, ("training",), sms=False, always=True, days=30),
     "survey_open": Kind(6, ("amount_number", "deadline_date"), sms=False, days=14),
     "wave_open": Kind(7, ("wave", "closes_time"), sms=False, days=7),
+    "broadcast": Kind(9, ("text",), sms=False, days=3),
+    "broadcast_sms": Kind(9, ("text",), days=3, words="broadcast"),
     "not_selected": Kind(8, ("wave", "reason_label"), sms=False, days=14),
 }
 
@@ -62,6 +64,7 @@ SAMPLES: Mapping[str, object] = {
     "amount_number": 2_400_000,
     "reason_label": "notice.reason_quota",
     "training": "Bahasa Inggris untuk Kerja Lanjutan",
+    "text": "Kantor kami tutup 17 Agustus. Selamat hari kemerdekaan!",
     "check_code": "K7M2QX",
     "link": "https://www.gelombang.go.id/l/ABCDEFGHJK",
 }

@@ -1,0 +1,38 @@
+"""What reaches staff without their asking: slow work is done, a broadcast has come further, the day is over."""
+
+import json
+
+from domain.errors import DomainError
+from handlers.conversation import Act, Choice, Done, File, Outcome, Say, StaffOutcome, Stay, Turn
+from handlers.conversations.staff import broadcasts, figures
+from models.staff import StaffTask
+
+
+def outcome(turn: Turn) -> Outcome:
+    """What the work came to, wherever the member is by now."""
+    found = turn.inbound.outcome
+    member = turn.staff
+    if not isinstance(found, StaffOutcome) or member is None:
+        return Stay()
+
+    async def tell() -> Done:
+        said = await figures.summary(member, turn)
+        return Stay((said,) if said else ())
+
+    match found.kind:
+        case "daily":
+            return Act(tell)
+        case "broadcast":
+            return Act(lambda: broadcasts.tell(turn, found.number))
+
+    async def action() -> Done:
+        row = await StaffTask.get(id=found.number)
+        result = json.loads(row.result or "{}")
+        if "error" in result:
+            raise DomainError(result["error"], **result.get("params", {}))
+        files = tuple(File(**each) for each in result.get("files", ()))
+        choices = tuple(Choice(each, key) for each, key in result.get("choices", ()))
+        params = {"task_label": f"staff.task_{row.kind}", "result_lines": result.get("lines", [])}
+        return Stay((Say("staff.task_done", params, choices, files=files),))
+
+    return Act(action)
