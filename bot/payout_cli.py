@@ -138,27 +138,29 @@ async def _with_batch(db: Any, settings: Settings, options: argparse.Namespace) 
         case "stop":
             print(f"{await batches.stop(batch, options.staff, options.words, now):,} payments were not sent")
         case "reconcile":
-            if chosen(settings).name == batch.gateway:
-                await _statement(settings, None, options.staff)
-            print(f"{await reconciling.reconcile(db, batch, options.staff, now):,} differences are open")
+            print(f"{await reconciled(db, settings, batch, options.staff):,} differences are open")
         case step:
             await STEPS[step](batch, options.staff, now)
     print(await _line(db, await batches.batch_numbered(batch.id)))
     return 0
 
 
-async def _prepare(db: Any, settings: Settings, options: argparse.Namespace) -> int:
+async def prepared(db: Any, settings: Settings, kind: str, number: int, by: str) -> batches.Prepared:
+    """Put everything of a kind (and wave) that is due into a batch of the chosen gateway's."""
     from bot.gateways.payouts.chosen import chosen  # noqa: PLC0415 - loads the web client
 
     gateway = chosen(settings)
-    restricted = {DueKind.BALANCE, DueKind.COLLECTION} & set(KINDS[options.kind])
+    restricted = {DueKind.BALANCE, DueKind.COLLECTION} & set(KINDS[kind])
     if restricted and not gateway.restricts:
         raise DomainError("staff.gateway_unrestricted", gateway=gateway.name)
-    if options.kind == "settlement":
+    if kind == "settlement":
         await settlement.owe(clock.now())
-    number = options.wave or 0
     wave_id = (await wave_numbered(number)).id if number else 0
-    made = await batches.prepare(db, options.kind, wave_id, gateway.name, options.staff, clock.now(), number)
+    return await batches.prepare(db, kind, wave_id, gateway.name, by, clock.now(), number)
+
+
+async def _prepare(db: Any, settings: Settings, options: argparse.Namespace) -> int:
+    made = await prepared(db, settings, options.kind, options.wave or 0, options.staff)
     print(f"{made.added:,} payments added to batch {made.batch.id}; {made.without_account:,} wait for an account")
     print(await _line(db, made.batch))
     return 0
@@ -184,6 +186,15 @@ async def _watch(db: Any, batch: PayoutBatch) -> int:
             return 0
         await asyncio.sleep(1)
         silent += 1
+
+
+async def reconciled(db: Any, settings: Settings, batch: PayoutBatch, by: str) -> int:
+    """Hear the gateway's statement, where it is the chosen one, and compare; gives how many differences are open."""
+    from bot.gateways.payouts.chosen import chosen  # noqa: PLC0415 - loads the web client
+
+    if chosen(settings).name == batch.gateway:
+        await _statement(settings, None, by)
+    return await reconciling.reconcile(db, batch, by, clock.now())
 
 
 # --- statements

@@ -5,16 +5,28 @@ import io
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
+from zipfile import BadZipFile
+
+from openpyxl.utils.exceptions import InvalidFileException
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot.gateways.media import MediaFolder
+from bot.payout_cli import prepared, reconciled
 from bot.settings import Settings
-from domain import audit
+from bot.tables import sha256_of
+from domain import audit, clock
 from domain.errors import DomainError
+from domain.money import batches
+from domain.ports import BeaconUnavailableError, GatewayUnavailableError
+from domain.programme import DEFAULT, Programme, load
 from models.broadcasts import BroadcastTables
+from models.database import writing
 from models.staff import StaffTask
+from models.verification import PersonList
 
 Result: TypeAlias = dict[str, Any]
 """``lines`` of message keys with parameters, ``files`` (fields of handlers.conversation.File), ``choices``."""
@@ -50,6 +62,103 @@ async def _broadcast_report(db: BaseDBAsyncClient, settings: Settings, given: Ma
     return {"lines": [["staff.exported", {"count_number": count}]], "files": [kept]}
 
 
+async def _payouts_prepare(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
+    made = await prepared(db, settings, given["kind"], given["wave"], given["by"])
+    params = {"number": made.batch.id, "added_number": made.added, "without_number": made.without_account}
+    return {"lines": [["staff.batch_made", params]], "choices": [["!payouts", "staff.payouts_button"]]}
+
+
+async def _payouts_check(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
+    batch = await batches.batch_numbered(given["number"])
+    found = await batches.check(db, batch, _programme(settings), given["by"], clock.now())
+    lines: list[list[Any]] = [["staff.batch_looked", {"count_number": found.count, "amount_number": found.amount}]]
+    lines += [["staff.batch_problem", {"problem": problem}] for problem in found.problems]
+    return {"lines": lines if found.problems else [*lines, ["staff.batch_good", {}]], "choices": [["!payouts", "staff.payouts_button"]]}
+
+
+async def _payouts_approve(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
+    batch = await batches.batch_numbered(given["number"])
+    await batches.approve(db, batch, _programme(settings), given["by"], clock.now())
+    return {"lines": [["staff.batch_approved_now", {"number": batch.id}]], "choices": [["!payouts", "staff.payouts_button"]]}
+
+
+async def _payouts_reconcile(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
+    count = await reconciled(db, settings, await batches.batch_numbered(given["number"]), given["by"])
+    return {"lines": [["staff.batch_differences", {"count_number": count}]], "choices": [["!payouts", "staff.payouts_button"]]}
+
+
+def _programme(settings: Settings) -> Programme:
+    return load(settings.programme or DEFAULT)
+
+
+async def _wave_freeze(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
+    wave = await _draws(db, settings).freeze(given["number"], given["by"])
+    assert wave.draws_at is not None
+    params = {"wave": wave.number, "count_number": wave.entrants, "draws_time": wave.draws_at.isoformat(), "commitment": bytes(wave.commitment or b"").hex()}
+    return {"lines": [["staff.wave_is_frozen", params]], "choices": [["!waves", "staff.waves_button"]]}
+
+
+async def _wave_draw(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
+    wave = await _draws(db, settings).run(given["number"], given["by"])
+    return {"lines": [["staff.wave_is_drawn", {"wave": wave.number}]], "choices": [["!waves", "staff.waves_button"]]}
+
+
+def _draws(db: BaseDBAsyncClient, settings: Settings) -> Any:
+    from bot.draws import Draws  # noqa: PLC0415 - loads numpy
+    from bot.gateways.beacon import Drand  # noqa: PLC0415
+
+    return Draws(db, _programme(settings), Drand(settings.drand_urls.split()), settings.draws_dir, clock.now)
+
+
+async def _import(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"file{Path(given['file']['name']).suffix.lower()}"
+        path.write_bytes(await _content(settings, given))
+        refuse_formulas(path)
+        bad = Path(folder) / "bad.csv"
+        try:
+            if given["what"] == "catalogue":
+                from bot.catalogue_import import import_catalogue  # noqa: PLC0415
+
+                report: Any = await import_catalogue(path, bad, clock.now)
+            else:
+                from bot.lists import import_list  # noqa: PLC0415 - loads numpy
+
+                person_list = await PersonList.get(code=given["what"].removeprefix("list_"))
+                report = await import_list(db, person_list, path, clock.day_of(clock.now()), bad)
+        except ValueError as error:
+            raise DomainError("staff.import_refused", reason=str(error).replace(str(folder), "")[:300]) from None
+        async with writing():
+            await audit.record(given["by"], "imported", given["what"], now=clock.now(), after=sha256_of(path).hex(), words=str(report)[:400])
+        files = [await keep(settings, bad.read_bytes(), "bad-lines.csv")] if report.refused and bad.exists() else []
+        return {"lines": [["staff.imported", {"report": str(report)}]], "files": files}
+
+
+async def _content(settings: Settings, given: Mapping[str, Any]) -> bytes:
+    file = given["file"]
+    if "id" in file:
+        return await MediaFolder(settings.media_dir).load(file["id"])
+    from bot.channels.staff_telegram import fetch  # noqa: PLC0415 - loads the platform's client
+
+    return await fetch(settings, file["file_id"])
+
+
+def refuse_formulas(path: Path) -> None:
+    """A sheet computes nothing here: one with formulas shows something else to whoever opens it than is imported."""
+    if path.suffix == ".xlsx":
+        from openpyxl import load_workbook  # noqa: PLC0415
+
+        try:
+            book = load_workbook(path, read_only=True, data_only=False)
+            found = any(cell.data_type == "f" for sheet in book for row in sheet.iter_rows() for cell in row)
+        except (InvalidFileException, BadZipFile, KeyError, ValueError, OSError):
+            raise DomainError("staff.file_unreadable") from None
+    else:
+        found = any(cell.lstrip(" \"'")[:1] in {"=", "@"} for line in path.read_bytes().splitlines() for cell in line.decode("utf-8", "replace").replace(";", ",").replace("\t", ",").split(","))
+    if found:
+        raise DomainError("staff.file_formulas")
+
+
 async def keep(settings: Settings, content: bytes, name: str) -> dict[str, str]:
     """Keep a file, sealed, for whoever asked for it."""
     number = secrets.token_hex(16)
@@ -63,6 +172,13 @@ KINDS: dict[str, Do] = {
     "audit_verify": _audit_verify,
     "audit_export": _audit_export,
     "broadcast_report": _broadcast_report,
+    "payouts_prepare": _payouts_prepare,
+    "payouts_check": _payouts_check,
+    "payouts_approve": _payouts_approve,
+    "payouts_reconcile": _payouts_reconcile,
+    "wave_freeze": _wave_freeze,
+    "wave_draw": _wave_draw,
+    "import": _import,
 }
 
 
@@ -73,3 +189,5 @@ async def do(db: BaseDBAsyncClient, settings: Settings, number: int) -> Result:
         return await KINDS[task.kind](db, settings, json.loads(task.arguments))
     except DomainError as error:
         return {"error": error.code, "params": error.params}
+    except (BeaconUnavailableError, GatewayUnavailableError) as error:
+        return {"error": "staff.outside_unavailable", "params": {"reason": type(error).__name__}}

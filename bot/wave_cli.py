@@ -19,58 +19,11 @@ from domain.ports import BeaconUnavailableError
 from domain.programme import DEFAULT, Programme, load
 from domain.waves.actions import Plan, close_now, open_now, plan_wave, strata_of, wave_numbered
 from domain.waves.funnel import funnel
+from handlers import i18n
 from models.enums import Layer, Randomness
 from models.wave import Wave
 
 BAR = 40
-# What a refusal says to staff, by its code.
-REFUSED = {
-    "staff.no_wave": "there is no wave {wave}",
-    "staff.wave_not_planned": "wave {wave} is {status}: only a planned wave can be changed",
-    "staff.wave_order": "wave {wave} is {status}: that does not come next",
-    "staff.wave_busy": "somebody else is at wave {wave} right now, or died at it: try again in two minutes",
-    "staff.wave_dates": "a wave closes after it opens and before it is frozen, and can't be opened when it is over",
-    "staff.wave_seats": "the strata's seats do not add up to the quota of {quota}",
-    "staff.wave_general": "the last stratum is 'general', and only that one",
-    "staff.wave_list": "there is no list '{list}' (gelombang lists)",
-    "staff.wave_household": "a household may have 0 (any number) to {most} places",
-    "staff.wave_earlier": "an earlier wave than {wave} is not drawn yet: first that one",
-    "staff.draw_unpublished": "the list of wave {wave} was never published: gelombang draw freeze",
-    "staff.budget_short": "what is left of the programme's budget (programme.toml) does not fund this wave",
-    "staff.no_training": "there is no training {training}",
-    "staff.no_provider": "there is no provider {provider} (gelombang providers list)",
-    "staff.client_taken": "the client code {client} belongs to another provider",
-    "staff.no_certificate": "there is no certificate {certificate} to decide",
-    "staff.no_words": "this needs --words: what is wrong, and what to do or what it was",
-    "staff.no_proposal": "there is no open proposal {proposal} (gelombang providers proposals)",
-    "staff.not_sample": "this database has real trainings or no open wave: nobody is selected but by a draw",
-    "staff.no_batch": "there is no batch {batch} (gelombang payouts list)",
-    "staff.batch_order": "batch {batch} is {status}: that does not come next",
-    "staff.batch_same_staff": "who prepared batch {batch} can't approve it: another member of staff has to",
-    "staff.batch_changed": "batch {batch} is not what was checked any more: gelombang payouts check",
-    "staff.batch_open": "payments of batch {batch} are not final yet: gelombang payouts watch",
-    "staff.batch_differs": "batch {batch} has {count} unexplained differences: gelombang payouts differences",
-    "staff.no_difference": "there is no open difference {difference}",
-    "staff.balance_spent": "what would be taken back was spent meanwhile: the bank has to be asked to leave it",
-    "money.not_enough": "the ledger has too little for this: gelombang ledger check",
-    "staff.needs_outcome": "difference {difference} leaves open how its payment ended: say --ended paid or not-paid",
-    "staff.payment_reissued": "payment {reference} has a later attempt that is under way or paid",
-    "staff.no_payment": "there is no payment {reference}",
-    "staff.account_taken": "that account is another payee's",
-    "staff.account_in_use": "a payment to the account before is on its way: try again when it is final",
-    "staff.account_differs": "the bank does not know this account, or it is not this holder's",
-    "staff.account_unreadable": "an account's number is 6 to 20 digits",
-    "staff.gateway_unrestricted": "the gateway {gateway} can't credit balances for restricted use",
-    "staff.clock": "the clock is wrong, or wave {wave} can still be joined: nothing was frozen",
-    "staff.draw_early": "wave {wave} is drawn with a round that is published at {draws_time}: not before",
-    "staff.draw_fixed": "wave {wave} has its randomness: it is never replaced by another",
-    "staff.draw_changed": "a row of wave {wave} was changed after the freeze: the list does not fit its commitment",
-    "staff.dice_missing": "wave {wave} is drawn with dice: gelombang draw dice",
-    "staff.dice_throws": "{least} to 400 throws of a die are needed, digits from 1 to 6",
-    "staff.dice_not_needed": "the announced round of wave {wave} is there: gelombang draw run",
-    "staff.dice_early": "rules.toml of wave {wave} announces dice from {dice_time} on: not before",
-    "staff.dice_differ": "two members of staff typed in different throws: nothing was drawn",
-}
 
 
 def add_commands(add: Add) -> None:
@@ -134,7 +87,7 @@ def refusing(settings: Settings, work: Callable[[Any], Awaitable[int]]) -> int:
         except BaseORMException as error:
             print(f"gelombang: the database refuses it ({type(error).__name__})", file=sys.stderr)
         except DomainError as error:
-            print(f"gelombang: {REFUSED[error.code].format_map(error.params)}", file=sys.stderr)
+            print(f"gelombang: {i18n.text('en', error.code, error.params)}", file=sys.stderr)
         except BeaconUnavailableError as error:
             print(f"gelombang: the round can't be had now, try again: {error}", file=sys.stderr)
         return 1

@@ -20,6 +20,7 @@ from domain.audit import record
 from domain.errors import DomainError
 from domain.programme import Programme
 from domain.staff import members
+from domain.staff.actions import TICKET
 from handlers import i18n, keywords, staff_keywords
 from handlers.conversation import (
     NO_TRAININGS,
@@ -444,7 +445,7 @@ def decide(turn: Turn, version: int) -> Outcome:
     book = staff_keywords if flow.gate is not None else keywords
     if inbound.choice is not None and inbound.choice.startswith(keywords.LINK) and flow.gate is None:
         return keywords.open_link(turn)
-    if talk.TICKET in turn.draft and (said := talk.hear(turn, version)) is not None:
+    if TICKET in turn.draft and (said := talk.hear(turn, version)) is not None:
         return said
     if version == 0 or _is_stale(inbound.choice, version, book.ANY_TIME):  # nothing was said to this person yet, or an old button
         return Stay(again=True)

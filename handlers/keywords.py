@@ -203,7 +203,8 @@ def _person(turn: Turn, flow: Flow, step: Step) -> Outcome:
     async def action() -> Stay:
         is_new = await open_help_request(turn.conversation_id, step.name, turn.now)
         key = "help.person_asked" if is_new else "help.person_waiting"
-        return Stay((Say(key, choices=(_resume("help.resume"),)),))
+        told = await talk.tell_staff(turn) if is_new else ()
+        return Stay((Say(key, choices=(_resume("help.resume"),)), *told))
 
     return Act(action)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from tortoise import connections
 from tortoise.expressions import Q
 
 from domain.audit import record
@@ -11,6 +12,9 @@ from domain.staff.rules import Member
 from models.conversation import Address, Conversation, HelpMessage, HelpRequest
 from models.enums import TaskStatus
 from models.person import Person
+from models.turns import TurnTables
+
+TICKET = "_ticket"  # the field of a person's draft for the talk that goes on with them
 
 
 async def open_help_request(conversation_id: int, step: str, now: datetime) -> bool:
@@ -84,7 +88,30 @@ async def take(number: int, member: Member, conversation_id: int, now: datetime)
         raise DomainError("staff.taken")
     if not request.taken_by:
         await record(member.name, "talk.taken", f"request:{number}", now=now)
+    await _hold(request.conversation_id, number, now)
     return await HelpRequest.get(id=number)
+
+
+async def _hold(conversation_id: int, ticket: int | None, now: datetime) -> None:
+    """Let the bot keep silent in a conversation while a member of staff talks there (None: not any more)."""
+    db = connections.get("default")
+    tables = TurnTables(db)
+    seat = (await tables.lock(db, [], [conversation_id])).get(conversation_id)
+    if seat is None:
+        return
+    row = seat.conversation
+    row.draft = {name: value for name, value in row.draft.items() if name != TICKET}
+    if ticket is not None:
+        row.draft[TICKET] = ticket
+    await tables.save(db, [row], now)
+
+
+async def request_of(number: int, by: str) -> HelpRequest:
+    """A talk that this member has; refused with staff.no_such_request."""
+    request = await HelpRequest.get_or_none(id=number, status=TaskStatus.PENDING, taken_by=by)
+    if request is None:
+        raise DomainError("staff.no_such_request")
+    return request
 
 
 async def say(number: int, by: str, text: str, now: datetime) -> HelpRequest:
@@ -105,9 +132,11 @@ async def close(number: int, by: str, now: datetime) -> HelpRequest:
         request = request.filter(taken_by=by)
     if not await request.update(status=TaskStatus.DONE, closed_at=now):
         raise DomainError("staff.no_such_request")
+    ended = await HelpRequest.get(id=number)
     if by:
         await record(by, "talk.closed", f"request:{number}", now=now)
-    return await HelpRequest.get(id=number)
+        await _hold(ended.conversation_id, None, now)
+    return ended
 
 
 async def rate(number: int, conversation_id: int, stars: int) -> bool:
@@ -119,3 +148,9 @@ async def rate(number: int, conversation_id: int, stars: int) -> bool:
 async def said_in(number: int, limit: int = 20) -> list[HelpMessage]:
     """The last of what was said in a talk, in its order."""
     return (await HelpMessage.filter(request_id=number).order_by("-id").limit(limit))[::-1]
+
+
+async def home_of(person_id: int | None) -> str:
+    """Where somebody lives, as a district's code; empty for who has not registered."""
+    person = await Person.get_or_none(id=person_id) if person_id is not None else None
+    return person.region_code if person else ""

@@ -9,7 +9,7 @@ import pyotp
 from domain import regions as places
 from domain.audit import record
 from domain.errors import DomainError
-from domain.staff.rules import INVITE, LOCKED, SESSION, STEP_SECONDS, TRIES, Member, name_of
+from domain.staff.rules import INVITE, LOCKED, SESSION, STEP_SECONDS, TRIES, Member, Permission, name_of, permissions_of
 from models import crypto
 from models.enums import Role
 from models.staff import StaffChat, StaffInvite, StaffMember
@@ -39,7 +39,7 @@ async def add(name: str, roles: Sequence[Role], regions: Sequence[str], by: str,
         member = await StaffMember.get(id=before.id)
     old = [before.roles, before.regions, before.revoked_at is not None] if before else None
     words = f"{terms['roles']} {terms['regions']}".strip()
-    await record(by, "staff.added", f"staff:{name}", now=now, before=old, after=list(terms.values()), words=words)
+    await record(by, "member.added", f"staff:{name}", now=now, before=old, after=list(terms.values()), words=words)
     return member
 
 
@@ -51,7 +51,7 @@ async def invite(name: str, by: str, now: datetime) -> str:
     await StaffInvite.filter(member_id=member.id, used_at__isnull=True).update(expires_at=now)
     token = secrets.token_urlsafe(24)
     await StaffInvite.create(member_id=member.id, token_index=_index(token), created_at=now, expires_at=now + INVITE)
-    await record(by, "staff.invited", f"staff:{member.name}", now=now)
+    await record(by, "member.invited", f"staff:{member.name}", now=now)
     return token
 
 
@@ -73,7 +73,7 @@ async def revoke(name: str, by: str, now: datetime) -> None:
     await StaffMember.filter(id=member.id).update(revoked_at=now, totp_secret=None, totp_used=0)
     await StaffChat.filter(member_id=member.id).delete()
     await StaffInvite.filter(member_id=member.id, used_at__isnull=True).update(expires_at=now)
-    await record(by, "staff.revoked", f"staff:{member.name}", now=now, before=member.roles)
+    await record(by, "member.revoked", f"staff:{member.name}", now=now, before=member.roles)
 
 
 async def unenrol(name: str, by: str, now: datetime) -> None:
@@ -81,7 +81,7 @@ async def unenrol(name: str, by: str, now: datetime) -> None:
     member = await active(name)
     await StaffMember.filter(id=member.id).update(totp_secret=None, totp_used=0, totp_tries=0, locked_until=None)
     await StaffChat.filter(member_id=member.id).delete()
-    await record(by, "staff.reset", f"staff:{member.name}", now=now)
+    await record(by, "member.reset", f"staff:{member.name}", now=now)
 
 
 async def at(conversation_id: int, now: datetime) -> Member | None:
@@ -124,7 +124,7 @@ async def enter(token: str, conversation_id: int, now: datetime) -> StaffMember 
     await StaffChat.create(member_id=member.id, conversation_id=conversation_id, entered_at=now)
     if not member.totp_used:  # no code of theirs was ever taken: the secret may not have been kept
         await StaffMember.filter(id=member.id).update(totp_secret=pyotp.random_base32())
-    await record(member.name, "staff.entered", f"staff:{member.name}", now=now)
+    await record(member.name, "member.entered", f"staff:{member.name}", now=now)
     return member
 
 
@@ -150,11 +150,11 @@ async def prove(member_id: int, conversation_id: int, code: str, now: datetime) 
         tries = member.totp_tries + 1
         locked = now + LOCKED if tries >= TRIES else None
         await StaffMember.filter(id=member_id).update(totp_tries=0 if locked else tries, locked_until=locked)
-        await record(member.name, "staff.wrong_code", f"staff:{member.name}", now=now)
+        await record(member.name, "member.wrong_code", f"staff:{member.name}", now=now)
         return False
     await StaffMember.filter(id=member_id).update(totp_used=step, totp_tries=0, locked_until=None)
     await StaffChat.filter(conversation_id=conversation_id).update(ends_at=now + SESSION, proven_at=now)
-    await record(member.name, "staff.signed_in", f"staff:{member.name}", now=now)
+    await record(member.name, "member.signed_in", f"staff:{member.name}", now=now)
     return True
 
 
@@ -171,7 +171,7 @@ def _step_of(secret: str, code: str, now: datetime) -> int | None:
 async def sign_out(member: Member, conversation_id: int, now: datetime) -> None:
     """End a session now."""
     await StaffChat.filter(conversation_id=conversation_id).update(ends_at=now, proven_at=None)
-    await record(member.name, "staff.signed_out", f"staff:{member.name}", now=now)
+    await record(member.name, "member.signed_out", f"staff:{member.name}", now=now)
 
 
 async def everybody() -> list[StaffMember]:
@@ -184,3 +184,17 @@ async def known(name: str) -> bool:
     if await StaffMember.filter(name=name_of(name), revoked_at__isnull=True).exists():
         return True
     return not await StaffMember.all().exists()
+
+
+async def on_duty(permission: Permission, region_code: str, now: datetime) -> list[int]:
+    """Conversations of members who are signed in, may do this and work for this region ("": none in particular); who
+    came last comes first.
+    """
+    chats = StaffChat.filter(ends_at__gt=now, member__revoked_at__isnull=True).prefetch_related("member")
+    found = []
+    for chat in await chats.order_by("-proven_at"):
+        given = regions_of(chat.member)
+        covered = not given or not region_code or region_code[:2] in given
+        if covered and permission in permissions_of(roles_of(chat.member), given):
+            found.append(chat.conversation_id)
+    return found

@@ -1,12 +1,14 @@
 """Talking with a member of staff: while it lasts the bot keeps silent and passes on what is said."""
 
 from domain.errors import DomainError
-from domain.staff import actions
+from domain.staff import actions, members
+from domain.staff.actions import TICKET
+from domain.staff.rules import Permission
 from handlers.conversation import Act, Choice, Done, Elsewhere, Outcome, Say, Stay, Turn, pressed, without
 from models.enums import Channel
 
-TICKET = "_ticket"  # the draft's field for the request that a member of staff talks about with this person
 RATE = "rate_"
+MOST_TOLD = 5
 _DONE = frozenset({"selesai", "done", "tutup", "/selesai", "/done"})
 
 
@@ -65,3 +67,10 @@ async def elsewhere(conversation_id: int, say: Say) -> Elsewhere | None:
     if seat is None:
         return None
     return Elsewhere(seat.conversation_id, seat.address_id, Channel(seat.channel), seat.language, seat.step, say)
+
+
+async def tell_staff(turn: Turn) -> tuple[Elsewhere, ...]:
+    """Members who are signed in and answer people hear of a new request; a few of them, those who came last."""
+    chats = await members.on_duty(Permission.TALK, await actions.home_of(turn.person_id), turn.now)
+    say = Say("staff.talk_new", choices=(Choice("!talks", "staff.talks_button"),))
+    return tuple([there for chat in chats[:MOST_TOLD] if (there := await elsewhere(chat, say)) is not None])

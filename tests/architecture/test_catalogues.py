@@ -9,13 +9,38 @@ import pytest
 
 from domain.notices.rules import KINDS, SAMPLES, SMS_SEPTETS, sms_septets, words_key
 from domain.trainings.rules import LANGUAGES
+from bot.staff_work import KINDS as TASKS
+from domain.money.paying import KINDS as PAYOUT_KINDS
+from domain.staff.figures import FUNNEL
+from domain.staff.segments import FIELDS, STAGES
 from handlers import i18n
-from models.enums import AccountVerdict, Channel, DueKind, Education, Employment, Institution, Interest, Layer
+from handlers.charts import KINDS as CHARTS
+from handlers.conversations import registration
+from handlers.conversations.staff import AREAS, payouts, people, review, talks, waves
+from models.enums import (
+    AccountVerdict,
+    BatchStatus,
+    BroadcastStatus,
+    Channel,
+    Decision,
+    DueKind,
+    Education,
+    Employment,
+    FaceVerdict,
+    Institution,
+    Interest,
+    Layer,
+    LayerState,
+    Role,
+    Sex,
+    TurnVerdict,
+    WaveStatus,
+)
 from tests.domain.test_layers import every_reason
 
 ROOT = Path(__file__).parents[2]
 KEY = re.compile(
-    r"(registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|draw|telegram|notice|link|trainings|surveys|money|account)\.[a-z_]*[a-z]"
+    r"(staff|registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|draw|telegram|notice|link|trainings|surveys|money|account)\.[a-z_]*[a-z]"
 )
 MADE = (
     {f"education.{v}" for v in Education}
@@ -36,15 +61,58 @@ NOTICES = {f"notice.name_{kind}" for kind in KINDS} | {
     for kind, rules in KINDS.items()
     for channel in (Channel.TELEGRAM, *([Channel.SMS] if rules.sms else []))
 }
-SCREENS = {"account.shown", "registration.summary", "home.menu", "surveys.question"} | {
+SCREENS = {
+    f"staff.{name}"
+    for name in (
+        "home", "figures", "broadcasts", "case", "certificate", "colleagues", "one_colleague", "imports", "log", "payouts",
+        "batch", "person", "talks", "talk", "wave", "waves", "segment_value",
+    )
+} | {"account.shown", "registration.summary", "home.menu", "surveys.question"} | {
     f"trainings.{name}"
     for name in ("list", "sort", "filter", "value", "card", "saved", "confirm", "mine", "purchase", "cancel")
 }
 
 
+BROADCAST_BUTTONS = (
+    "preview", "submit", "rewrite", "cancel", "approve", "start", "later", "spread", "pause", "resume", "report",
+)  # fmt: skip
+STAFF = (
+    {f"staff.role_{role}" for role in Role}
+    | {f"staff.{name}_button" for name in AREAS}
+    | {f"staff.broadcast_{status}" for status in BroadcastStatus}
+    | {f"staff.batch_{status}" for status in BatchStatus}
+    | {f"staff.wave_{status}" for status in WaveStatus}
+    | {f"staff.due_{kind}" for kind in DueKind}
+    | {f"staff.state_{state}" for state in LayerState}
+    | {f"staff.verdict_{verdict}" for verdict in (*FaceVerdict, *TurnVerdict) if verdict != "none"}
+    | {f"staff.sex_{sex}" for sex in Sex}
+    | {f"staff.why_{name}" for name in (*Layer, *review.WHY)}
+    | {f"staff.decision_{decision}" for decision in Decision}
+    | {f"staff.decide_{name}" for name in (*Decision, "pass")}
+    | {f"review.words_{name}" for name in review.CANNED}
+    | {f"{area}.canned_{name}" for name in talks.CANNED for area in ("help", "staff")}
+    | {f"staff.task_{kind}" for kind in TASKS}
+    | {f"staff.chart_{name}" for name in CHARTS}
+    | {f"staff.stage_{name}" for name in FUNNEL}
+    | {f"staff.channel_{name}" for name in ("browser", "terminal", "telegram", "whatsapp", "sms", "none")}
+    | {f"staff.legend_{name}" for name in ("told", "waiting", "unreached")}
+    | {f"staff.language_{language}" for language in i18n.LANGUAGES}
+    | {f"staff.{what}_{name}" for name in FIELDS for what in ("field", "hint")}
+    | {f"staff.segment_stage_{name}" for name in STAGES}
+    | {f"staff.broadcast_{name}_button" for name in BROADCAST_BUTTONS}
+    | {f"staff.batch_{name}_button" for names in payouts._BUTTONS.values() for name in names}
+    | {f"staff.wave_{name}_button" for names in waves._BUTTONS.values() for name in names}
+    | {waves._stage(name) for name in waves._STAGES}
+    | {f"staff.payouts_new_{kind}" for kind in PAYOUT_KINDS}
+    | {f"staff.assist_{name}" for name in people.FORM}
+    | {f"staff.step_{step.name.partition('.')[2]}" for step in registration.FLOW.steps}
+    | {f"staff.ask_{how}" for how in ("later", "spread")}
+)
+
+
 def keys_in_code() -> set[str]:
     """Every string in the code that looks like a message key."""
-    found = MADE | LINES | NOTICES | set(every_reason())
+    found = MADE | LINES | NOTICES | STAFF | set(every_reason())
     for folder in ("bot", "handlers", "domain"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -54,7 +122,7 @@ def keys_in_code() -> set[str]:
     from handlers.flows import STEPS  # noqa: PLC0415
 
     # Some screens are called like their step.
-    found -= {"money.html"}  # a page
+    found -= {"money.html", "staff.html", "staff.css", "staff.js"}  # pages
     return (found | {f"registration.fix_{name}" for name in CORRECTABLE}) - set(STEPS) | SCREENS
 
 

@@ -104,7 +104,7 @@ async def test_who_is_revoked_is_a_stranger_from_that_moment_on(db: BaseDBAsyncC
         assert await boss.prove() == ["staff.one_colleague"]
         assert await boss.press("revoke") == ["staff.revoked", "staff.home"]
         assert await sari.press("invite") == ["staff.stranger"]
-        assert "bos: staff.revoked staff:sari" in await actions()
+        assert "bos: member.revoked staff:sari" in await actions()
 
 
 async def test_an_old_button_of_a_role_that_was_taken_away_does_nothing(db: BaseDBAsyncClient) -> None:

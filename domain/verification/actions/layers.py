@@ -7,6 +7,7 @@ import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain.clock import day_of
+from domain.errors import DomainError
 from domain.notices.rules import window_open
 from domain.ports import FaceFacts, Identity
 from domain.programme import Programme
@@ -18,6 +19,7 @@ from models import crypto
 from models.conversation import Address, Conversation
 from models.enums import Channel, Decision, Employment, FaceVerdict, Layer, LayerState, Match
 from models.person import FaceCheck, Person, Photo
+from models.staff import Assisted
 from models.verification import CardReading, KycReference, LayerOutcome, RegistryAnswer, ReviewCase, VerificationTask
 
 LEASE = timedelta(minutes=2)
@@ -104,6 +106,8 @@ async def _gather(db: BaseDBAsyncClient, person: Person, twins: tuple[int, ...] 
     check = await FaceCheck.filter(
         card_photo_id=person.card_photo_id, selfie_photo_id=person.selfie_photo_id, conversation__person_id=person.id
     ).first()
+    # Staff saw the person and their card: another member of staff looks at that instead of a selfie.
+    assisted = person.selfie_photo_id is None and await assisted_by(person.id) is not None
     reference = await KycReference.filter(id=person.kyc_reference_id, nik_index=person.nik_index).first()
     return Facts(
         nik=person.nik,
@@ -111,13 +115,13 @@ async def _gather(db: BaseDBAsyncClient, person: Person, twins: tuple[int, ...] 
         name=person.name,
         birth_date=date.fromisoformat(person.birth_date),
         warnings=tuple(name for name in person.warnings.split(",") if name),
-        phone_proven=proven,
+        phone_proven=proven or assisted,
         email_proven=person.email is not None,
         education=person.education,
         employment=Employment(person.employment),
         registry=await registry_answer(person),
         selfie=person.selfie_photo_id,
-        face=FaceVerdict(check.verdict) if check else None,
+        face=FaceVerdict(check.verdict) if check else FaceVerdict.REVIEW if assisted else None,
         turned=bool(person.selfie_photo_id and person.turned_photo_id),
         attested=reference is not None,
         card=await _card(person),
@@ -125,6 +129,13 @@ async def _gather(db: BaseDBAsyncClient, person: Person, twins: tuple[int, ...] 
         excluded=await lists.excluded_by(db, person.nik_index),
         served=await lists.served(db, ring.index("kk", person.kk)),
     )
+
+
+async def assisted_by(person_id: int) -> str | None:
+    """Who registered somebody that has no phone; None for those who did it themselves."""
+    talks = [row.id for row in await Conversation.filter(person_id=person_id).only("id")]
+    row = await Assisted.filter(conversation_id__in=talks).first()
+    return row.by if row else None
 
 
 async def _card(person: Person) -> Match:
@@ -209,6 +220,9 @@ async def _open_signals(person: Person, now: datetime) -> None:
 
 async def decide(case_id: int, staff: str, decision: Decision, words: str, now: datetime) -> Decision | None:
     """Record what a member of staff decided (see review.vote); once it is settled, the layers are judged again."""
+    case = await ReviewCase.get_or_none(id=case_id)
+    if case is not None and await assisted_by(case.person_id) == staff:  # four eyes
+        raise DomainError("staff.voted_before")
     settled = await review.vote(case_id, staff, decision, words, now)
     if settled is not None:
         await ask_for_verification((await ReviewCase.get(id=case_id)).person_id, now)

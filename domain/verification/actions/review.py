@@ -1,7 +1,11 @@
 """Cases for staff: opening, deciding, appealing. Verbs load, ask the rules and save; they never commit."""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+
+from tortoise.expressions import Q
 
 from domain.audit import record
 from domain.errors import DomainError
@@ -10,6 +14,8 @@ from models.enums import Decision, Layer, LayerState, TaskStatus
 from models.verification import LayerOutcome, ReviewCase, ReviewVote
 
 ABOUT_PHOTOS = frozenset({Layer.FACE, Layer.UNIQUE})
+LOOK = timedelta(minutes=15)  # so long a case is before one member of staff only
+LOOKED_AT = 50
 
 
 async def open_case(
@@ -55,16 +61,84 @@ async def votes_on(case_id: int) -> list[ReviewVote]:
     return await ReviewVote.filter(case_id=case_id).order_by("id")
 
 
+async def next_case(
+    staff: str, regions: Collection[str], passed: Collection[int], now: datetime
+) -> ReviewCase | None:
+    """The case that waits longest of those this member of staff may decide, before nobody else for a quarter of an
+    hour; None where there is none. ``regions``: provinces they work for (none: all), ``passed``: cases they passed on.
+    """
+    free = Q(locked_until__isnull=True) | Q(locked_until__lte=now) | Q(locked_by=staff)
+    waiting = ReviewCase.filter(free, status=TaskStatus.PENDING).exclude(id__in=list(passed) or [0])
+    if regions:
+        theirs = Q()
+        for code in regions:
+            theirs |= Q(person__region_code__startswith=code)
+        waiting = waiting.filter(theirs)
+    for case in await waiting.order_by("id").limit(LOOKED_AT):
+        if await _voted(case, staff):
+            continue
+        if await ReviewCase.filter(free, id=case.id, status=TaskStatus.PENDING).update(
+            locked_by=staff, locked_until=now + LOOK
+        ):
+            await record(staff, "case.opened", f"case:{case.id}", now=now)
+            return await ReviewCase.get(id=case.id)
+    return None
+
+
+async def pass_on(case_id: int, staff: str, now: datetime) -> None:
+    """Let somebody else decide a case."""
+    await ReviewCase.filter(id=case_id, locked_by=staff).update(locked_by="", locked_until=None)
+    await record(staff, "case.passed_on", f"case:{case_id}", now=now)
+
+
+async def waiting_count() -> int:
+    """Cases nobody has decided yet."""
+    return await ReviewCase.filter(status=TaskStatus.PENDING).count()
+
+
+@dataclass(frozen=True)
+class Reviewer:
+    """What one member of staff did: votes, the median of seconds a case, and how many of their votes on cases that are
+    settled were what it came to.
+    """
+
+    name: str
+    votes: int
+    seconds: float
+    agreed: int
+    settled: int
+
+
+async def reviewers(since: datetime) -> list[Reviewer]:
+    """Everybody who voted since then, the busiest first."""
+    found: dict[str, list[ReviewVote]] = {}
+    for row in await ReviewVote.filter(voted_at__gte=since).prefetch_related("case"):
+        found.setdefault(row.staff, []).append(row)
+    counted = [
+        Reviewer(
+            name,
+            len(votes),
+            median([row.seconds for row in votes if row.seconds is not None] or [0]),
+            sum(row.case.decision == row.decision for row in votes),
+            sum(row.case.decision is not None for row in votes),
+        )
+        for name, votes in found.items()
+    ]
+    return sorted(counted, key=lambda each: (-each.votes, each.name))
+
+
 async def vote(case_id: int, staff: str, decision: Decision, words: str, now: datetime) -> Decision | None:
     """Record what a member of staff decided, and why in words for the person; gives the decision once there is one.
 
     Refused with staff.no_such_case, staff.voted_before (one vote each; an appeal is for somebody who has not voted on
-    what is appealed), staff.no_words (a rejection says why) and staff.no_photo (only photos can be asked for anew).
+    what is appealed), staff.no_words (a rejection says why), staff.case_locked (it is before somebody else) and staff.no_photo (only photos can be asked for anew).
     """
     # The lock closes the race of two votes of which each sees only itself.
     case = await ReviewCase.filter(id=case_id, status=TaskStatus.PENDING).select_for_update().first()
     if case is None:
         raise DomainError("staff.no_such_case")
+    if case.locked_until is not None and case.locked_until > now and case.locked_by != staff:
+        raise DomainError("staff.case_locked")
     if decision == Decision.REJECT and not words.strip():
         raise DomainError("staff.no_words")
     layer = Layer(case.layer)
@@ -72,7 +146,14 @@ async def vote(case_id: int, staff: str, decision: Decision, words: str, now: da
         raise DomainError("staff.no_photo")
     if await _voted(case, staff):
         raise DomainError("staff.voted_before")
-    await ReviewVote.create(case_id=case.id, staff=staff, decision=decision, words=words.strip(), voted_at=now)
+    seconds = None
+    if case.locked_until is not None and case.locked_by == staff:
+        seconds = max(0, int((now - (case.locked_until - LOOK)).total_seconds()))
+    await ReviewVote.create(
+        case_id=case.id, staff=staff, decision=decision, words=words.strip(), voted_at=now, seconds=seconds
+    )
+    case.locked_by, case.locked_until = "", None
+    await case.save(update_fields=["locked_by", "locked_until"])
     await record(staff, f"case.{decision.value}", f"case:{case.id}", now=now, after=[decision, words], words=words)
     votes = await votes_on(case.id)
     result = decided([Decision(vote.decision) for vote in votes], layer)
