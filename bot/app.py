@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -60,6 +60,9 @@ from handlers.flows import STEPS
 from models import crypto
 from models.database import database
 from models.enums import Channel
+
+if TYPE_CHECKING:
+    from bot.channels.staff_telegram import StaffTelegram
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +127,16 @@ class App:
     def workers(self) -> tuple[Runs, ...]:
         """Everything that runs for as long as the process does."""
         work = self.photos.work, self.verifications.work, self.staff_tasks.work
-        feeds = self.templates, self.notices, self.waves, self.catalogue, self.surveys, self.payouts, self.figures, self.broadcasts
+        feeds = (
+            self.templates,
+            self.notices,
+            self.waves,
+            self.catalogue,
+            self.surveys,
+            self.payouts,
+            self.figures,
+            self.broadcasts,
+        )
         return self.engine, self.delivery, *feeds, *work
 
     async def receive(self, inbound: Inbound) -> TurnResult:
@@ -259,6 +271,9 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
     telegram = _telegram(settings)
     senders: dict[Channel, Sender] = {Channel.TELEGRAM: telegram} if telegram else {}
     remotes = {Channel.TELEGRAM: Remote(telegram.fetch)} if telegram else {}
+    staff = _staff_telegram(settings)
+    if staff:
+        senders[Channel.STAFF_TELEGRAM] = staff
     twilio = twilio_account(settings)
     if twilio:
         senders |= _twilio_senders(settings, twilio)
@@ -273,6 +288,9 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
         called_back = settings.xendit_callback_token.get_secret_value()
         secret = called_back if settings.payout_gateway == "xendit" else settings.bank_secret()
         PayoutDesk(settings.payout_gateway, app.payouts.ear, secret).add_routes(site)
+        if staff:
+            staff.desk = app.staff_desk()
+            site.router.add_post("/webhooks/staff", webserver.guarded(staff.webhook(app.receive)))
         if telegram:
             site.router.add_post("/webhooks/telegram", webserver.guarded(telegram.webhook(app.receive)))
         if twilio:
@@ -296,6 +314,8 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
                 work = []
                 if telegram:
                     work = [group.create_task(telegram.run()), group.create_task(_updates(telegram, app))]
+                if staff:
+                    work += [group.create_task(staff.run()), group.create_task(_staff_updates(staff, app))]
                 await stop.wait()
                 for task in work:
                     task.cancel()
@@ -305,6 +325,15 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
                 await telegram.close()
             if twilio:
                 await twilio.close()
+            if staff:
+                await staff.close()
+
+
+async def _staff_updates(staff: "StaffTelegram", app: App) -> None:
+    if app.settings.telegram_mode == "polling":
+        await staff.poll(app.receive)
+    else:
+        await staff.set_webhook(app.settings.public_url)
 
 
 async def _updates(telegram: TelegramChannel, app: App) -> None:
@@ -356,6 +385,22 @@ def _twilio_senders(settings: Settings, account: Twilio) -> dict[Channel, Sender
     if settings.twilio_sms_from or settings.twilio_messaging_service_sid:
         senders[Channel.SMS] = SmsSender(account, settings.twilio_sms_from, settings.twilio_messaging_service_sid)
     return senders
+
+
+def _staff_telegram(settings: Settings) -> "StaffTelegram | None":
+    token = settings.staff_telegram_token.get_secret_value()
+    if not token:
+        return None
+    if token == settings.telegram_token.get_secret_value():
+        raise ValueError("GELOMBANG_STAFF_TELEGRAM_TOKEN is the applicants' bot: staff need one of their own")
+    secret = settings.staff_telegram_secret.get_secret_value()
+    if settings.telegram_mode == "webhook" and not (settings.public_url and secret):
+        raise ValueError(
+            "GELOMBANG_TELEGRAM_MODE=webhook needs GELOMBANG_PUBLIC_URL and GELOMBANG_STAFF_TELEGRAM_SECRET"
+        )
+    from bot.channels.staff_telegram import StaffTelegram  # noqa: PLC0415 - only where there is such a bot
+
+    return StaffTelegram(token, settings.telegram_api_url, secret)
 
 
 def _telegram(settings: Settings) -> TelegramChannel | None:

@@ -51,9 +51,9 @@ class Settings(BaseSettings):
     )
     telegram_reply_in_webhook: bool = False
     telegram_pace: float = Field(30.0, gt=0)
-    staff_telegram_token: Annotated[SecretStr, AfterValidator(_matching(r"\d+:\S+", "a token of BotFather, 123:abc"))] = (
-        SecretStr("")
-    )
+    staff_telegram_token: Annotated[
+        SecretStr, AfterValidator(_matching(r"\d+:\S+", "a token of BotFather, 123:abc"))
+    ] = SecretStr("")
     staff_telegram_name: str = ""
     staff_telegram_secret: Annotated[
         SecretStr, AfterValidator(_matching(r"[\w-]{1,256}", "1-256 of A-Z a-z 0-9 _ -"))

@@ -73,18 +73,27 @@ async def _payouts_check(db: BaseDBAsyncClient, settings: Settings, given: Mappi
     found = await batches.check(db, batch, _programme(settings), given["by"], clock.now())
     lines: list[list[Any]] = [["staff.batch_looked", {"count_number": found.count, "amount_number": found.amount}]]
     lines += [["staff.batch_problem", {"problem": problem}] for problem in found.problems]
-    return {"lines": lines if found.problems else [*lines, ["staff.batch_good", {}]], "choices": [["!payouts", "staff.payouts_button"]]}
+    return {
+        "lines": lines if found.problems else [*lines, ["staff.batch_good", {}]],
+        "choices": [["!payouts", "staff.payouts_button"]],
+    }
 
 
 async def _payouts_approve(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
     batch = await batches.batch_numbered(given["number"])
     await batches.approve(db, batch, _programme(settings), given["by"], clock.now())
-    return {"lines": [["staff.batch_approved_now", {"number": batch.id}]], "choices": [["!payouts", "staff.payouts_button"]]}
+    return {
+        "lines": [["staff.batch_approved_now", {"number": batch.id}]],
+        "choices": [["!payouts", "staff.payouts_button"]],
+    }
 
 
 async def _payouts_reconcile(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
     count = await reconciled(db, settings, await batches.batch_numbered(given["number"]), given["by"])
-    return {"lines": [["staff.batch_differences", {"count_number": count}]], "choices": [["!payouts", "staff.payouts_button"]]}
+    return {
+        "lines": [["staff.batch_differences", {"count_number": count}]],
+        "choices": [["!payouts", "staff.payouts_button"]],
+    }
 
 
 def _programme(settings: Settings) -> Programme:
@@ -94,7 +103,12 @@ def _programme(settings: Settings) -> Programme:
 async def _wave_freeze(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
     wave = await _draws(db, settings).freeze(given["number"], given["by"])
     assert wave.draws_at is not None
-    params = {"wave": wave.number, "count_number": wave.entrants, "draws_time": wave.draws_at.isoformat(), "commitment": bytes(wave.commitment or b"").hex()}
+    params = {
+        "wave": wave.number,
+        "count_number": wave.entrants,
+        "draws_time": wave.draws_at.isoformat(),
+        "commitment": bytes(wave.commitment or b"").hex(),
+    }
     return {"lines": [["staff.wave_is_frozen", params]], "choices": [["!waves", "staff.waves_button"]]}
 
 
@@ -129,7 +143,14 @@ async def _import(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str,
         except ValueError as error:
             raise DomainError("staff.import_refused", reason=str(error).replace(str(folder), "")[:300]) from None
         async with writing():
-            await audit.record(given["by"], "imported", given["what"], now=clock.now(), after=sha256_of(path).hex(), words=str(report)[:400])
+            await audit.record(
+                given["by"],
+                "imported",
+                given["what"],
+                now=clock.now(),
+                after=sha256_of(path).hex(),
+                words=str(report)[:400],
+            )
         files = [await keep(settings, bad.read_bytes(), "bad-lines.csv")] if report.refused and bad.exists() else []
         return {"lines": [["staff.imported", {"report": str(report)}]], "files": files}
 
@@ -154,7 +175,11 @@ def refuse_formulas(path: Path) -> None:
         except (InvalidFileException, BadZipFile, KeyError, ValueError, OSError):
             raise DomainError("staff.file_unreadable") from None
     else:
-        found = any(cell.lstrip(" \"'")[:1] in {"=", "@"} for line in path.read_bytes().splitlines() for cell in line.decode("utf-8", "replace").replace(";", ",").replace("\t", ",").split(","))
+        found = any(
+            cell.lstrip(" \"'")[:1] in {"=", "@"}
+            for line in path.read_bytes().splitlines()
+            for cell in line.decode("utf-8", "replace").replace(";", ",").replace("\t", ",").split(",")
+        )
     if found:
         raise DomainError("staff.file_formulas")
 

@@ -122,7 +122,9 @@ def _reasons(counted: Counted, language: str, provinces: list[str]) -> Chart:
     for name, number in list(counted.reasons.items())[:MOST_BARS]:
         layer, state, _ = name.split(":", 2)
         label = i18n.text(language, f"layer.name_{layer}")
-        bars.append(Bar(f"{label}: {i18n.text(language, f'staff.state_{state}')}", (number,), _number(language, number)))
+        bars.append(
+            Bar(f"{label}: {i18n.text(language, f'staff.state_{state}')}", (number,), _number(language, number))
+        )
     return Chart(i18n.text(language, "staff.chart_reasons"), "", tuple(bars))
 
 
@@ -132,7 +134,11 @@ def _payouts(counted: Counted, language: str, provinces: list[str]) -> Chart:
         if status in {"paid", "open"}:
             kinds.setdefault(kind, [0.0, 0.0])[status == "open"] += amount / 1e9
     bars = tuple(
-        Bar(i18n.text(language, f"staff.due_{kind}"), tuple(parts), i18n.text(language, "staff.a_billion", {"value_decimal": sum(parts)}))
+        Bar(
+            i18n.text(language, f"staff.due_{kind}"),
+            tuple(parts),
+            i18n.text(language, "staff.a_billion", {"value_decimal": sum(parts)}),
+        )
         for kind, parts in kinds.items()
     )
     legend = i18n.text(language, "staff.legend_paid"), i18n.text(language, "staff.legend_open")
@@ -142,7 +148,11 @@ def _payouts(counted: Counted, language: str, provinces: list[str]) -> Chart:
 def _providers(counted: Counted, language: str, provinces: list[str]) -> Chart:
     found = sorted(counted.providers, key=lambda each: (-each[2] / each[1], each[0]))[:MOST_BARS]
     bars = tuple(
-        Bar(name, (stars / reviews,), i18n.text(language, "staff.a_rating", {"value_decimal": stars / reviews, "count_number": reviews}))
+        Bar(
+            name,
+            (stars / reviews,),
+            i18n.text(language, "staff.a_rating", {"value_decimal": stars / reviews, "count_number": reviews}),
+        )
         for name, reviews, stars in found
     )
     return Chart(i18n.text(language, "staff.chart_providers"), "", bars)

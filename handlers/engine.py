@@ -255,7 +255,12 @@ class Engine:
         missing = {ticket.lookup: ticket.inbound for ticket in fresh if ticket.lookup in lookups - seats.keys()}
         if missing:
             people = [
-                (key, inbound.channel.value, inbound.address, STAFF_FIRST_STEP if inbound.channel in STAFF else FIRST_STEP)
+                (
+                    key,
+                    inbound.channel.value,
+                    inbound.address,
+                    STAFF_FIRST_STEP if inbound.channel in STAFF else FIRST_STEP,
+                )
                 for key, inbound in sorted(missing.items())
             ]
             seats |= await self.tables.begin(db, people, i18n.DEFAULT_LANGUAGE, now)
@@ -447,7 +452,9 @@ def decide(turn: Turn, version: int) -> Outcome:
         return keywords.open_link(turn)
     if TICKET in turn.draft and (said := talk.hear(turn, version)) is not None:
         return said
-    if version == 0 or _is_stale(inbound.choice, version, book.ANY_TIME):  # nothing was said to this person yet, or an old button
+    if version == 0 or _is_stale(
+        inbound.choice, version, book.ANY_TIME
+    ):  # nothing was said to this person yet, or an old button
         return Stay(again=True)
     if inbound.text is not None and len(inbound.text) > MAX_TEXT:
         raise DomainError("common.too_long", limit=MAX_TEXT)

@@ -115,9 +115,7 @@ def render(say: Say, language: str) -> Rendered:
             for choice in say.choices
         ]
     )
-    return Rendered(
-        text(language, say.key, say.params), choices, say.ask, language, files=say.files, live=say.live
-    )
+    return Rendered(text(language, say.key, say.params), choices, say.ask, language, files=say.files, live=say.live)
 
 
 def numbered(message: Rendered) -> str:

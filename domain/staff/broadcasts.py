@@ -100,7 +100,9 @@ async def move(row: Broadcast, status: BroadcastStatus, by: str, now: datetime, 
     if status not in FOLLOWS[before] or not await Broadcast.filter(id=row.id, status=before).update(status=status):
         raise DomainError("staff.broadcast_order", status_label=f"staff.broadcast_{(await numbered(row.id)).status}")
     row.status = status
-    await record(by, f"broadcast.{status.value}", f"broadcast:{row.id}", now=now, before=before, after=status, words=words)
+    await record(
+        by, f"broadcast.{status.value}", f"broadcast:{row.id}", now=now, before=before, after=status, words=words
+    )
 
 
 # --- freezing

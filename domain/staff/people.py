@@ -34,7 +34,9 @@ async def find(member: Member, what: str, reason: str, now: datetime) -> list[Pe
         people = await Person.filter(id=entry.person_id)
     else:
         try:
-            people = await Person.filter(phone_index=crypto.ring().index("phone", read_phone(typed))).order_by("id").limit(5)
+            people = (
+                await Person.filter(phone_index=crypto.ring().index("phone", read_phone(typed))).order_by("id").limit(5)
+            )
         except DomainError:
             people = []
     seen = [person for person in people if member.covers(person.region_code)]
@@ -116,7 +118,13 @@ async def correct(member: Member, person: Person, field: str, value: str, reason
     await Person.filter(id=person.id).update(**change)
     await ask_for_verification(person.id, now)
     await record(
-        member.name, f"person.corrected_{field}", f"person:{person.id}", now=now, before=before, after=value, words=reason
+        member.name,
+        f"person.corrected_{field}",
+        f"person:{person.id}",
+        now=now,
+        before=before,
+        after=value,
+        words=reason,
     )
 
 
@@ -138,5 +146,3 @@ async def assist(
     ticket = (await join(number, now))[1].ticket if await current_wave(now) is not None else ""
     await record(member.name, "person.assisted", f"person:{number}", now=now, after=consent, words=consent)
     return number, ticket
-
-

@@ -44,9 +44,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset({Permission.FIGURES, Permission.AUDIT, Permission.STAFF}),
 }
 # What concerns the whole country: not for a member who works for some provinces only.
-NATIONAL = frozenset(
-    {Permission.WAVES, Permission.IMPORT, Permission.PAYOUTS, Permission.AUDIT, Permission.STAFF}
-)
+NATIONAL = frozenset({Permission.WAVES, Permission.IMPORT, Permission.PAYOUTS, Permission.AUDIT, Permission.STAFF})
 # What needs a code of the last minutes, beside being signed in.
 PROVEN = frozenset({Permission.WAVES, Permission.PAYOUTS, Permission.STAFF})
 

@@ -77,7 +77,11 @@ def read_field(name: str, typed: str) -> object:
 
 
 def conditions(
-    segment: Segment, texts: Mapping[str, str], regions: Collection[str], moment: Callable[[datetime], Any], now: datetime
+    segment: Segment,
+    texts: Mapping[str, str],
+    regions: Collection[str],
+    moment: Callable[[datetime], Any],
+    now: datetime,
 ) -> tuple[list[Where], list[Where]]:
     """Conditions that mean the segment, within ``regions`` (of the member who asks, none: all); and those that the
     texts' variables add: who lacks a ticket can't be told theirs. ``moment``: a time as the database takes it.
@@ -140,12 +144,18 @@ def variables(text: str) -> set[str]:
     except ValueError:
         raise DomainError("staff.stray_brace") from None
     for name in sorted((names - set(VARIABLES)) | odd):
-        raise DomainError("staff.unknown_variable", name=name[:40], known=", ".join(f"{{{each}}}" for each in VARIABLES))
+        raise DomainError(
+            "staff.unknown_variable", name=name[:40], known=", ".join(f"{{{each}}}" for each in VARIABLES)
+        )
     return names
 
 
 def _parts(text: str) -> list[tuple[str, str, str]]:
-    return [(name, spec or "", conversion or "") for _, name, spec, conversion in string.Formatter().parse(text) if name is not None]
+    return [
+        (name, spec or "", conversion or "")
+        for _, name, spec, conversion in string.Formatter().parse(text)
+        if name is not None
+    ]
 
 
 def check_text(text: str, *, sms: bool) -> None:
@@ -162,7 +172,9 @@ def check_text(text: str, *, sms: bool) -> None:
         if strange:
             raise DomainError("staff.text_not_sms", letters=" ".join(strange[:8]))
         if segments_of(text) > MOST_SEGMENTS:
-            raise DomainError("staff.text_too_long_sms", limit=MOST_SEGMENTS * LONG_SEGMENT - AROUND_SMS, length=len(text))
+            raise DomainError(
+                "staff.text_too_long_sms", limit=MOST_SEGMENTS * LONG_SEGMENT - AROUND_SMS, length=len(text)
+            )
 
 
 def segments_of(text: str) -> int:

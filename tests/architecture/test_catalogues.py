@@ -61,16 +61,35 @@ NOTICES = {f"notice.name_{kind}" for kind in KINDS} | {
     for kind, rules in KINDS.items()
     for channel in (Channel.TELEGRAM, *([Channel.SMS] if rules.sms else []))
 }
-SCREENS = {
-    f"staff.{name}"
-    for name in (
-        "home", "figures", "broadcasts", "case", "certificate", "colleagues", "one_colleague", "imports", "log", "payouts",
-        "batch", "person", "talks", "talk", "wave", "waves", "segment_value",
-    )
-} | {"account.shown", "registration.summary", "home.menu", "surveys.question"} | {
-    f"trainings.{name}"
-    for name in ("list", "sort", "filter", "value", "card", "saved", "confirm", "mine", "purchase", "cancel")
-}
+SCREENS = (
+    {
+        f"staff.{name}"
+        for name in (
+            "home",
+            "figures",
+            "broadcasts",
+            "case",
+            "certificate",
+            "colleagues",
+            "one_colleague",
+            "imports",
+            "log",
+            "payouts",
+            "batch",
+            "person",
+            "talks",
+            "talk",
+            "wave",
+            "waves",
+            "segment_value",
+        )
+    }
+    | {"account.shown", "registration.summary", "home.menu", "surveys.question"}
+    | {
+        f"trainings.{name}"
+        for name in ("list", "sort", "filter", "value", "card", "saved", "confirm", "mine", "purchase", "cancel")
+    }
+)
 
 
 BROADCAST_BUTTONS = (

@@ -12,7 +12,9 @@ Misbehave = Callable[[str, dict[str, Any]], web.Response | None]
 
 
 class TelegramPeer:
-    """``sent`` holds sendMessage calls in their order; ``updates`` are given to getUpdates until confirmed."""
+    """``sent`` holds sendMessage calls in their order, ``media`` what was sent as a photo or document (chat, kind,
+    bytes), ``edits`` changed messages; ``updates`` are given to getUpdates until confirmed.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -20,6 +22,8 @@ class TelegramPeer:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.updates: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}
+        self.media: list[tuple[str, str, bytes]] = []
+        self.edits: list[dict[str, Any]] = []
         self.misbehave: Misbehave = lambda method, params: None
         self._changed = asyncio.Event()
 
@@ -47,6 +51,20 @@ class TelegramPeer:
                 self.sent.append({**params, "reply_markup": msgspec.json.decode(params.get("reply_markup") or "{}")})
                 chat = {"id": int(params["chat_id"]), "type": "private"}
                 return _ok({"message_id": len(self.sent), "date": 1, "chat": chat, "text": params["text"]})
+            case "sendPhoto" | "sendDocument":
+                name = "photo" if method == "sendPhoto" else "document"
+                self.media.append((params["chat_id"], name, params[name].file.read()))
+                chat = {"id": int(params["chat_id"]), "type": "private"}
+                return _ok({"message_id": 10_000 + len(self.media), "date": 1, "chat": chat})
+            case "sendMediaGroup":
+                chat = {"id": int(params["chat_id"]), "type": "private"}
+                group = [part for part in params.values() if hasattr(part, "file")]
+                self.media += [(params["chat_id"], "photo", part.file.read()) for part in group]
+                return _ok([{"message_id": 20_000 + at, "date": 1, "chat": chat} for at in range(len(group))])
+            case "editMessageText":
+                self.edits.append(params)
+                chat = {"id": int(params["chat_id"]), "type": "private"}
+                return _ok({"message_id": int(params["message_id"]), "date": 1, "chat": chat, "text": params["text"]})
             case "getFile":
                 name = params["file_id"]
                 return _ok({"file_id": name, "file_unique_id": name, "file_path": f"photos/{name}"})

@@ -103,7 +103,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivering, "SWEEP_SECONDS", 0.05)
 
 
-async def write(sari: Officer, *fields: tuple[str, str], texts: tuple[str, ...] = ("Halo {nama}!", "Hello {nama}!")) -> list[str]:
+async def write(
+    sari: Officer, *fields: tuple[str, str], texts: tuple[str, ...] = ("Halo {nama}!", "Hello {nama}!")
+) -> list[str]:
     """The whole form."""
     await sari.say("/siaran")
     await sari.press("new")
@@ -143,11 +145,17 @@ async def test_a_broadcast_in_two_languages_reaches_everybody_of_its_segment_onc
         meant = [chat for at, chat in enumerate(chats, 1) if at % 3 in {0, 1}]
         assert Counter(to for to, _ in phone.said) == Counter(meant)
         texts = dict(phone.said)
-        assert texts["700000" if "700000" in texts else meant[0]].split("!")[0] in {"📣 News from Gelombang: Hello Siti", "📣 Kabar dari Gelombang: Halo Siti"}
+        assert texts["700000" if "700000" in texts else meant[0]].split("!")[0] in {
+            "📣 News from Gelombang: Hello Siti",
+            "📣 Kabar dari Gelombang: Halo Siti",
+        }
         assert {text.split(":")[1].split()[0] for text in texts.values()} == {"Hello", "Halo"}
         row = await Broadcast.get(id=number)
         assert (row.status, row.count, row.approved_by) == (BroadcastStatus.DONE, 20, "budi")
-        done = [f"{entry.by}: {entry.action}" for entry in await AuditEntry.filter(subject=f"broadcast:{number}").order_by("number")]
+        done = [
+            f"{entry.by}: {entry.action}"
+            for entry in await AuditEntry.filter(subject=f"broadcast:{number}").order_by("number")
+        ]
         assert done == [
             "sari: broadcast.written", "sari: broadcast.ready", "sari: broadcast.submitted", "budi: broadcast.approved",
             "budi: broadcast.running", "budi: broadcast.done",
@@ -190,7 +198,9 @@ async def test_pause_holds_what_was_released_resume_goes_on_and_cancel_ends_it(d
         assert await budi.press("pause") == ["staff.broadcast_card"]
         await sending.settle()
         assert phone.said == []
-        assert await budi.send(choice=f"pause_{number}~1") == ["staff.broadcast_card"]  # an old one: what holds is shown
+        assert await budi.send(choice=f"pause_{number}~1") == [
+            "staff.broadcast_card"
+        ]  # an old one: what holds is shown
         assert await budi.press("resume") == ["staff.broadcast_card"]
         await sending.settle()
         assert Counter(to for to, _ in phone.said) == Counter(chats[1::2])

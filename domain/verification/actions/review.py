@@ -61,9 +61,7 @@ async def votes_on(case_id: int) -> list[ReviewVote]:
     return await ReviewVote.filter(case_id=case_id).order_by("id")
 
 
-async def next_case(
-    staff: str, regions: Collection[str], passed: Collection[int], now: datetime
-) -> ReviewCase | None:
+async def next_case(staff: str, regions: Collection[str], passed: Collection[int], now: datetime) -> ReviewCase | None:
     """The case that waits longest of those this member of staff may decide, before nobody else for a quarter of an
     hour; None where there is none. ``regions``: provinces they work for (none: all), ``passed``: cases they passed on.
     """

@@ -30,7 +30,12 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
     "channel": tuple(channel.value for channel in segments.CHANNELS),
     "layer": tuple(layer.value for layer in Layer),
 }
-_VALUE_KEY = {"stage": "staff.segment_stage_{}", "language": "staff.language_{}", "channel": "staff.channel_{}", "layer": "layer.name_{}"}
+_VALUE_KEY = {
+    "stage": "staff.segment_stage_{}",
+    "language": "staff.language_{}",
+    "channel": "staff.channel_{}",
+    "layer": "layer.name_{}",
+}
 
 
 def come_in(turn: Turn) -> Outcome:
@@ -39,9 +44,16 @@ def come_in(turn: Turn) -> Outcome:
     async def action() -> Done:
         assert turn.staff is not None
         waiting = await broadcasts.waiting_for_second(turn.staff)
-        rows = [*waiting, *(row for row in await broadcasts.latest(turn.staff) if row.id not in {w.id for w in waiting})]
+        rows = [
+            *waiting,
+            *(row for row in await broadcasts.latest(turn.staff) if row.id not in {w.id for w in waiting}),
+        ]
         choices = [
-            Choice(f"show_{row.id}", "staff.broadcast_choice", {"number": row.id, "status_label": f"staff.broadcast_{row.status}"})
+            Choice(
+                f"show_{row.id}",
+                "staff.broadcast_choice",
+                {"number": row.id, "status_label": f"staff.broadcast_{row.status}"},
+            )
             for row in rows[:MOST_SHOWN]
         ]
         new = Choice("new", "staff.broadcast_new_button")
@@ -114,7 +126,11 @@ def ask_value(turn: Turn) -> Say:
     """One field's value: buttons where there are few, else to be typed."""
     name = turn.draft["field"]
     choices = [Choice(value, _VALUE_KEY[name].format(value)) for value in _VALUES.get(name, ())]
-    return Say("staff.ask_value", {"field_label": f"staff.field_{name}", "hint_label": f"staff.hint_{name}"}, (*choices, Choice("!back", "staff.back_button")))
+    return Say(
+        "staff.ask_value",
+        {"field_label": f"staff.field_{name}", "hint_label": f"staff.hint_{name}"},
+        (*choices, Choice("!back", "staff.back_button")),
+    )
 
 
 def take_value(turn: Turn) -> Outcome:
@@ -130,7 +146,11 @@ def ask_text(turn: Turn) -> Say:
     language = next(each for each in i18n.LANGUAGES if each not in turn.draft["texts"])
     skip = () if language == i18n.DEFAULT_LANGUAGE else (Choice("skip", "staff.skip_language_button"),)
     known = ", ".join(f"{{{name}}}" for name in segments.VARIABLES)
-    return Say("staff.ask_text", {"language_label": f"staff.language_{language}", "known": known, "limit": segments.MOST_TEXT}, (*skip, MENU))
+    return Say(
+        "staff.ask_text",
+        {"language_label": f"staff.language_{language}", "known": known, "limit": segments.MOST_TEXT},
+        (*skip, MENU),
+    )
 
 
 def take_text(turn: Turn) -> Outcome:
@@ -188,7 +208,9 @@ async def card(db: BaseDBAsyncClient, programme: Programme, number: int, now: da
     texts = broadcasts.texts_of(row)
     status = BroadcastStatus(row.status)
     lines: list[list[Any]] = list(segment_lines(broadcasts.segment_of(row), sms=row.sms))
-    lines += [["staff.text_line", {"language_label": f"staff.language_{each}", "text": text}] for each, text in texts.items()]
+    lines += [
+        ["staff.text_line", {"language_label": f"staff.language_{each}", "text": text}] for each, text in texts.items()
+    ]
     if status == BroadcastStatus.FREEZING:
         lines.append(["staff.freezing", {"count_number": row.count}])
     elif row.started_at is None:
@@ -205,9 +227,7 @@ async def card(db: BaseDBAsyncClient, programme: Programme, number: int, now: da
     return Say("staff.broadcast_card", params, live=f"broadcast:{number}" if moving else "")
 
 
-async def _estimate(
-    db: BaseDBAsyncClient, row: Broadcast, texts: Mapping[str, str], costs: Sending
-) -> list[list[Any]]:
+async def _estimate(db: BaseDBAsyncClient, row: Broadcast, texts: Mapping[str, str], costs: Sending) -> list[list[Any]]:
     """The dry run: how many by which channel, what it costs and how long it takes, what to mind."""
     shares = await BroadcastTables(db).shares(db, row.id)
     lines: list[list[Any]] = [["staff.recipients", {"count_number": row.count}]]
@@ -219,17 +239,47 @@ async def _estimate(
         channels[channel] = channels.get(channel, 0) + number
         if language not in texts:
             missing[language] = missing.get(language, 0) + number
-    lines += [["staff.by_channel", {"channel_label": f"staff.channel_{name or 'none'}", "count_number": number}] for name, number in channels.items()]
-    lines += [["staff.language_missing", {"language_label": f"staff.language_{name}", "count_number": number}] for name, number in missing.items()]
+    lines += [
+        ["staff.by_channel", {"channel_label": f"staff.channel_{name or 'none'}", "count_number": number}]
+        for name, number in channels.items()
+    ]
+    lines += [
+        ["staff.language_missing", {"language_label": f"staff.language_{name}", "count_number": number}]
+        for name, number in missing.items()
+    ]
     if row.sms:
         parts = max(segments.segments_of(text) for text in texts.values())
         unreached = sum(number for name, number in channels.items() if name not in costs.pace or name == Channel.SMS)
-        lines.append(["staff.sms_cost", {"parts": parts, "count_number": unreached, "cost_number": unreached * parts * costs.sms_price, "most_number": row.count * parts * costs.sms_price}])
+        lines.append(
+            [
+                "staff.sms_cost",
+                {
+                    "parts": parts,
+                    "count_number": unreached,
+                    "cost_number": unreached * parts * costs.sms_price,
+                    "most_number": row.count * parts * costs.sms_price,
+                },
+            ]
+        )
     whatsapp = channels.get(Channel.WHATSAPP, 0)
     if costs.whatsapp_daily and whatsapp > costs.whatsapp_daily:
-        lines.append(["staff.whatsapp_cap", {"count_number": whatsapp, "limit_number": costs.whatsapp_daily, "days": -(-whatsapp // costs.whatsapp_daily)}])
+        lines.append(
+            [
+                "staff.whatsapp_cap",
+                {
+                    "count_number": whatsapp,
+                    "limit_number": costs.whatsapp_daily,
+                    "days": -(-whatsapp // costs.whatsapp_daily),
+                },
+            ]
+        )
     hours = segments.hours_needed(channels, costs.pace)
-    lines.append(["staff.takes_hours" if hours >= 1 else "staff.takes_minutes", {"hours_decimal": hours} if hours >= 1 else {"minutes": max(1, round(hours * 60))}])
+    lines.append(
+        [
+            "staff.takes_hours" if hours >= 1 else "staff.takes_minutes",
+            {"hours_decimal": hours} if hours >= 1 else {"minutes": max(1, round(hours * 60))},
+        ]
+    )
     lines.append(["staff.quiet_hours", {"from_hour": costs.hours[0], "until_hour": costs.hours[1]}])
     return lines
 
@@ -240,7 +290,10 @@ async def _progress(db: BaseDBAsyncClient, row: Broadcast, now: datetime) -> lis
     bar = "█" * round(BAR * share) + "░" * (BAR - round(BAR * share))
     counts = {name: found.standing.get(name, 0) for name in RecipientStatus}
     lines: list[list[Any]] = [
-        ["staff.progress_bar", {"bar": bar, "share_decimal": 100 * share, "done_number": found.done, "count_number": row.count}],
+        [
+            "staff.progress_bar",
+            {"bar": bar, "share_decimal": 100 * share, "done_number": found.done, "count_number": row.count},
+        ],
         [
             "staff.progress_counts",
             {
@@ -254,7 +307,12 @@ async def _progress(db: BaseDBAsyncClient, row: Broadcast, now: datetime) -> lis
     if counts[RecipientStatus.UNCERTAIN]:
         lines.append(["staff.progress_uncertain", {"count_number": counts[RecipientStatus.UNCERTAIN]}])
     if found.left is not None:
-        lines.append(["staff.progress_left", {"rate_decimal": found.rate, "end_time": (now + timedelta(seconds=found.left)).isoformat()}])
+        lines.append(
+            [
+                "staff.progress_left",
+                {"rate_decimal": found.rate, "end_time": (now + timedelta(seconds=found.left)).isoformat()},
+            ]
+        )
     elif row.ended_at is not None:
         lines.append(["staff.progress_ended", {"end_time": row.ended_at.isoformat()}])
     return lines
@@ -321,12 +379,21 @@ def preview(row: Broadcast) -> tuple[Say, ...]:
         params = {"text": words, "check_code": "K7M2QX", "link": "https://…/l/ABCDEFGHJK"}
         chat = i18n.text(language, "notice.broadcast", params)
         flat = i18n.text(language, "notice.broadcast", {**params, "text": " ".join(words.split())})
-        shown.append(Say("staff.preview", {"channel": "Telegram / web", "language_label": f"staff.language_{language}", "text": chat}))
-        shown.append(Say("staff.preview", {"channel": "WhatsApp", "language_label": f"staff.language_{language}", "text": flat}))
+        shown.append(
+            Say(
+                "staff.preview",
+                {"channel": "Telegram / web", "language_label": f"staff.language_{language}", "text": chat},
+            )
+        )
+        shown.append(
+            Say("staff.preview", {"channel": "WhatsApp", "language_label": f"staff.language_{language}", "text": flat})
+        )
         if row.sms:
             sms = i18n.text(language, "notice.broadcast_sms", params)
             channel = f"SMS ({segments.segments_of(text)})"
-            shown.append(Say("staff.preview", {"channel": channel, "language_label": f"staff.language_{language}", "text": sms}))
+            shown.append(
+                Say("staff.preview", {"channel": channel, "language_label": f"staff.language_{language}", "text": sms})
+            )
     return tuple(shown)
 
 
@@ -353,7 +420,9 @@ def take_when(turn: Turn) -> Outcome:
         raise DomainError("staff.when_unreadable")
 
     async def action() -> Done:
-        await broadcasts.start(await broadcasts.numbered(number, member), member, at.astimezone(turn.now.tzinfo), spread, turn.now)
+        await broadcasts.start(
+            await broadcasts.numbered(number, member), member, at.astimezone(turn.now.tzinfo), spread, turn.now
+        )
         return await show(turn, number)
 
     return Act(action)
@@ -368,8 +437,21 @@ async def tell(turn: Turn, number: int) -> Done:
 _PERMISSION = Permission.BROADCAST
 STEPS = (
     Step("staff.broadcasts", door.drawn, take, permission=_PERMISSION),
-    Step("staff.segment", ask_segment, take_segment, accepts=frozenset({"choice"}), needs="staff.choose", permission=_PERMISSION),
-    Step("staff.segment_value", ask_value, take_value, permission=_PERMISSION, back=lambda turn: Go("staff.segment", turn.draft)),
+    Step(
+        "staff.segment",
+        ask_segment,
+        take_segment,
+        accepts=frozenset({"choice"}),
+        needs="staff.choose",
+        permission=_PERMISSION,
+    ),
+    Step(
+        "staff.segment_value",
+        ask_value,
+        take_value,
+        permission=_PERMISSION,
+        back=lambda turn: Go("staff.segment", turn.draft),
+    ),
     Step("staff.broadcast_write", ask_text, take_text, permission=_PERMISSION),
     Step("staff.broadcast", door.drawn, take_one, permission=_PERMISSION),
     Step("staff.broadcast_when", ask_when, take_when, accepts=frozenset({"text"}), permission=_PERMISSION),

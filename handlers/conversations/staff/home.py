@@ -18,7 +18,9 @@ def ask(turn: Turn) -> Say:
         if area.permission in member.permissions
     ]
     roles = [[f"staff.role_{role.value}", {}] for role in member.roles]
-    return Say("staff.home", {"name": member.name, "role_labels": roles}, (*areas, Choice("!leave", "staff.leave_button")))
+    return Say(
+        "staff.home", {"name": member.name, "role_labels": roles}, (*areas, Choice("!leave", "staff.leave_button"))
+    )
 
 
 def take(turn: Turn) -> Outcome:

@@ -19,7 +19,11 @@ def come_in(turn: Turn) -> Outcome:
 
     async def action() -> Done:
         choices = [
-            Choice(f"list_{row.code}", "staff.list_choice", {"code": row.code, "count_number": version.taken if version else 0})
+            Choice(
+                f"list_{row.code}",
+                "staff.list_choice",
+                {"code": row.code, "count_number": version.taken if version else 0},
+            )
             for row, version in await overview()
         ]
         screen = Say("staff.imports", choices=(Choice(CATALOGUE, "staff.import_catalogue_button"), *choices, MENU))
@@ -51,10 +55,26 @@ def take_file(turn: Turn) -> Outcome:
         raise DomainError("staff.need_file")
     if not file.name.lower().endswith(ENDINGS):
         raise DomainError("staff.file_kind", name=file.name[:60], endings=", ".join(ENDINGS))
-    return tasks.ask(turn, "import", what=turn.draft["what"], file=msgspec.to_builtins(file), channel=turn.inbound.channel.value)
+    return tasks.ask(
+        turn, "import", what=turn.draft["what"], file=msgspec.to_builtins(file), channel=turn.inbound.channel.value
+    )
 
 
 STEPS = (
-    Step("staff.imports", door.drawn, take, accepts=frozenset({"choice"}), needs="staff.choose", permission=Permission.IMPORT),
-    Step("staff.import_file", ask_file, take_file, accepts=frozenset({"file"}), needs="staff.need_file", permission=Permission.IMPORT),
+    Step(
+        "staff.imports",
+        door.drawn,
+        take,
+        accepts=frozenset({"choice"}),
+        needs="staff.choose",
+        permission=Permission.IMPORT,
+    ),
+    Step(
+        "staff.import_file",
+        ask_file,
+        take_file,
+        accepts=frozenset({"file"}),
+        needs="staff.need_file",
+        permission=Permission.IMPORT,
+    ),
 )

@@ -17,10 +17,22 @@ def come_in(turn: Turn) -> Outcome:
     async def action() -> Done:
         last = await AuditEntry.all().order_by("-number").limit(SHOWN)
         lines = [
-            ["staff.log_line", {"number": row.number, "when": in_wib(row.at), "by": row.by, "what": row.action, "subject": row.subject}]
+            [
+                "staff.log_line",
+                {
+                    "number": row.number,
+                    "when": in_wib(row.at),
+                    "by": row.by,
+                    "what": row.action,
+                    "subject": row.subject,
+                },
+            ]
             for row in reversed(last)
         ]
-        published = [["staff.head_line", {"day_date": day.isoformat(), "number": number, "hash": hash_[:16]}] for day, number, hash_ in (await audit.heads())[:3]]
+        published = [
+            ["staff.head_line", {"day_date": day.isoformat(), "number": number, "hash": hash_[:16]}]
+            for day, number, hash_ in (await audit.heads())[:3]
+        ]
         nothing = [["staff.nothing", {}]]
         screen = Say(
             "staff.log",

@@ -35,7 +35,12 @@ def come_in(turn: Turn) -> Outcome:
 
     async def action() -> Done:
         rows = await PayoutBatch.all().order_by("-id").limit(SHOWN)
-        choices = [Choice(f"show_{row.id}", "staff.batch_choice", {"name": row.name, "status_label": f"staff.batch_{row.status}"}) for row in rows]
+        choices = [
+            Choice(
+                f"show_{row.id}", "staff.batch_choice", {"name": row.name, "status_label": f"staff.batch_{row.status}"}
+            )
+            for row in rows
+        ]
         new = [Choice(f"new_{kind}", f"staff.payouts_new_{kind}") for kind in KINDS]
         return Go("staff.payouts", door.as_view(Say("staff.payouts", choices=(*choices, *new, MENU))))
 
@@ -84,13 +89,30 @@ async def card(db: BaseDBAsyncClient, programme: Programme, number: int, now: da
     found = await batches.progress(db, batch, now)
     share = found.done / found.total if found.total else 0.0
     lines: list[list[Any]] = [
-        ["staff.progress_bar", {"bar": "█" * round(BAR * share) + "░" * (BAR - round(BAR * share)), "share_decimal": 100 * share, "done_number": found.done, "count_number": found.total}],
-        ["staff.batch_counts", {"paid_number": found.paid, "failed_number": found.failed, "amount_number": found.amount}],
+        [
+            "staff.progress_bar",
+            {
+                "bar": "█" * round(BAR * share) + "░" * (BAR - round(BAR * share)),
+                "share_decimal": 100 * share,
+                "done_number": found.done,
+                "count_number": found.total,
+            },
+        ],
+        [
+            "staff.batch_counts",
+            {"paid_number": found.paid, "failed_number": found.failed, "amount_number": found.amount},
+        ],
     ]
     differing = await batches.open_differences(number)
     if differing:
         lines.append(["staff.batch_differences", {"count_number": len(differing)}])
-    params = {"name": batch.name, "number": number, "status_label": f"staff.batch_{batch.status}", "by": batch.prepared_by + (f" / {batch.approved_by}" if batch.approved_by else ""), "batch_lines": lines}
+    params = {
+        "name": batch.name,
+        "number": number,
+        "status_label": f"staff.batch_{batch.status}",
+        "by": batch.prepared_by + (f" / {batch.approved_by}" if batch.approved_by else ""),
+        "batch_lines": lines,
+    }
     moving = batch.status in {BatchStatus.SUBMITTING, BatchStatus.PAUSED}
     return Say("staff.batch", params, live=f"payout:{number}" if moving else "")
 
@@ -141,8 +163,12 @@ def take_stop(turn: Turn) -> Outcome:
 
 _PERMISSION = Permission.PAYOUTS
 STEPS = (
-    Step("staff.payouts", door.drawn, take, accepts=frozenset({"choice"}), needs="staff.choose", permission=_PERMISSION),
+    Step(
+        "staff.payouts", door.drawn, take, accepts=frozenset({"choice"}), needs="staff.choose", permission=_PERMISSION
+    ),
     Step("staff.payout_wave_write", ask_wave, take_wave, accepts=frozenset({"text"}), permission=_PERMISSION),
-    Step("staff.batch", door.drawn, take_one, accepts=frozenset({"choice"}), needs="staff.choose", permission=_PERMISSION),
+    Step(
+        "staff.batch", door.drawn, take_one, accepts=frozenset({"choice"}), needs="staff.choose", permission=_PERMISSION
+    ),
     Step("staff.payout_stop_write", ask_stop, take_stop, accepts=frozenset({"text"}), permission=_PERMISSION),
 )

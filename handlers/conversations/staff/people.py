@@ -22,7 +22,19 @@ from models.person import Person
 SHORTEST_REASON = 5
 REGIONS_SHOWN = 6
 _LISTED = {"education": Education, "employment": Employment, "interest": Interest}
-FORM = ("consent", "nik", "name", "birth_date", "kk", "region", "address", "education", "employment", "interest", "phone")
+FORM = (
+    "consent",
+    "nik",
+    "name",
+    "birth_date",
+    "kk",
+    "region",
+    "address",
+    "education",
+    "employment",
+    "interest",
+    "phone",
+)
 
 
 def come_in(turn: Turn) -> Outcome:
@@ -63,15 +75,24 @@ def take_whom(turn: Turn) -> Outcome:
             return Go("staff.people_write", turn.draft, (Say("staff.nobody_found"),))
         if len(found) == 1:
             return await _show(turn, found[0])
-        choices = [Choice(f"person_{row.id}", "staff.person_choice", {"number": row.id, "name": people.masked_name(row.name)}) for row in found]
-        return Go("staff.person", {"reason": reason, "person": 0, **door.as_view(Say("staff.several", choices=(*choices, MENU)))})
+        choices = [
+            Choice(f"person_{row.id}", "staff.person_choice", {"number": row.id, "name": people.masked_name(row.name)})
+            for row in found
+        ]
+        return Go(
+            "staff.person",
+            {"reason": reason, "person": 0, **door.as_view(Say("staff.several", choices=(*choices, MENU)))},
+        )
 
     return Act(action)
 
 
 async def _show(turn: Turn, person: Person, *replies: Say) -> Done:
     sheet = await people.sheet_of(person)
-    lines: list[list[Any]] = [["staff.layer_line", {"layer_label": f"layer.name_{layer}", "state_label": f"staff.state_{state}"}] for layer, state in sheet.layers]
+    lines: list[list[Any]] = [
+        ["staff.layer_line", {"layer_label": f"layer.name_{layer}", "state_label": f"staff.state_{state}"}]
+        for layer, state in sheet.layers
+    ]
     params = {
         "number": sheet.number, "name": sheet.name, "nik": sheet.nik, "phone": sheet.phone,
         "since_time": sheet.since.isoformat(), "tickets": ", ".join(sheet.tickets) or "-", "balance_number": sheet.balance,
@@ -168,12 +189,18 @@ def ask_form(turn: Turn) -> Say:
             "education_label": f"education.{form['education']}", "employment_label": f"employment.{form['employment']}",
             "interest_label": f"interest.{form['interest']}",
         }  # fmt: skip
-        return Say("staff.assist_summary", params, (Choice("register", "staff.assist_button"), Choice("again", "staff.assist_again"), MENU))
+        return Say(
+            "staff.assist_summary",
+            params,
+            (Choice("register", "staff.assist_button"), Choice("again", "staff.assist_again"), MENU),
+        )
     choices: tuple[Choice, ...] = ()
     if field in _LISTED:
         choices = tuple(Choice(value.value, f"{field}.{value.value}") for value in _LISTED[field])
     elif field == "region":
-        choices = tuple(Choice(code, "staff.region_choice", {"path": path}) for code, path in turn.draft.get("regions", ()))
+        choices = tuple(
+            Choice(code, "staff.region_choice", {"path": path}) for code, path in turn.draft.get("regions", ())
+        )
     if field == "consent":
         return Say("staff.assist_consent", {"notice_label": "privacy.notice"}, (MENU,))
     return Say(f"staff.assist_{field}", choices=(*choices, MENU))
@@ -236,7 +263,9 @@ async def _register(turn: Turn) -> Done:
     rules.check_employment(form["employment"], turn.programme.eligibility_on(turn.today))
     nik, born = nik_of(form["nik"]), date.fromisoformat(form["birth_date"])
     warnings = nik_warnings(nik, born, known_region=regions.knows(nik.region), sex=nik.sex)
-    answers = msgspec.convert({**form, "sex": nik.sex.value, "card_photo": "", "warnings": warnings}, Answers, strict=False)
+    answers = msgspec.convert(
+        {**form, "sex": nik.sex.value, "card_photo": "", "warnings": warnings}, Answers, strict=False
+    )
     notice = i18n.text("id", "privacy.notice")
     number, ticket = await people.assist(member, answers, form["consent"], notice, "id", turn.now)
     return Go("staff.home", {}, (Say("staff.assisted", {"number": number, "ticket": ticket or "-"}),))

@@ -53,18 +53,32 @@ async def _case(case: ReviewCase) -> Say:
             lines += await _seen(person)
             files += [
                 File("photo", photo, f"{name}.jpg", f"{name} {number}" if at else name)
-                for name, photo in (("KTP", person.card_photo_id), ("selfie", person.selfie_photo_id), ("selfie 2", person.turned_photo_id))
+                for name, photo in (
+                    ("KTP", person.card_photo_id),
+                    ("selfie", person.selfie_photo_id),
+                    ("selfie 2", person.turned_photo_id),
+                )
                 if photo and (name != "selfie 2" or not at)
             ]
     votes = await review.votes_on(case.id)
-    lines += [["staff.vote_line", {"by": vote.staff, "decision_label": f"staff.decision_{vote.decision}"}] for vote in votes]
+    lines += [
+        ["staff.vote_line", {"by": vote.staff, "decision_label": f"staff.decision_{vote.decision}"}] for vote in votes
+    ]
     layer = Layer(case.layer)
     if layer in TWO_TO_REJECT:
         lines.append(["staff.two_to_reject", {}])
     buttons = ["accept", "reject", *(["new_photo"] if layer in review.ABOUT_PHOTOS and not case.hidden else []), "pass"]
     why = f"staff.why_{case.reason}" if case.reason in WHY else f"staff.why_{layer.value}"
-    params = {"number": case.id, "left": await review.waiting_count(), "layer_label": f"layer.name_{layer.value}", "why_label": why, "case_lines": lines}
-    return Say("staff.case", params, (*(Choice(name, f"staff.decide_{name}") for name in buttons), MENU), files=tuple(files))
+    params = {
+        "number": case.id,
+        "left": await review.waiting_count(),
+        "layer_label": f"layer.name_{layer.value}",
+        "why_label": why,
+        "case_lines": lines,
+    }
+    return Say(
+        "staff.case", params, (*(Choice(name, f"staff.decide_{name}") for name in buttons), MENU), files=tuple(files)
+    )
 
 
 def _data(person: Person, *, first: bool) -> list[list[Any]]:
@@ -92,7 +106,13 @@ async def _seen(person: Person) -> list[list[Any]]:
         lines.append(["staff.saw_turn", {"verdict_label": f"staff.verdict_{turned.verdict}"}])
     reading = await CardReading.filter(photo_id=person.card_photo_id or "-").first()
     if reading is not None:
-        key = "staff.saw_no_nik" if reading.nik_index is None else "staff.saw_nik" if bytes(reading.nik_index) == bytes(person.nik_index) else "staff.saw_other_nik"
+        key = (
+            "staff.saw_no_nik"
+            if reading.nik_index is None
+            else "staff.saw_nik"
+            if bytes(reading.nik_index) == bytes(person.nik_index)
+            else "staff.saw_other_nik"
+        )
         lines.append([key, {}])
     registry = await RegistryAnswer.filter(person_id=person.id).first()
     if registry is not None:
@@ -129,7 +149,9 @@ async def _decide(turn: Turn, decision: Decision, words: str) -> Done:
     assert member is not None
     settled = await layers.decide(number, member.name, decision, words, turn.now)
     key = "staff.decided" if settled is not None else "staff.second_needed"
-    return await _next(turn, turn.draft["passed"], Say(key, {"number": number, "decision_label": f"staff.decision_{decision.value}"}))
+    return await _next(
+        turn, turn.draft["passed"], Say(key, {"number": number, "decision_label": f"staff.decision_{decision.value}"})
+    )
 
 
 def ask_words(turn: Turn) -> Say:
@@ -161,7 +183,12 @@ async def _certificate(turn: Turn, number: int, passed: list[int], replies: tupl
     assert turn.staff is not None
     await record(turn.staff.name, "certificate.opened", f"certificate:{number}", now=turn.now)
     training = check.purchase.training
-    params = {"number": number, "name": check.purchase.person.name, "training": training.title, "provider": training.provider.name}
+    params = {
+        "number": number,
+        "name": check.purchase.person.name,
+        "training": training.title,
+        "provider": training.provider.name,
+    }
     buttons = tuple(Choice(each, f"staff.decide_{each}") for each in ("accept", "reject"))
     files = (File("photo", check.photo_id, "sertifikat.jpg"),)
     screen = Say("staff.certificate", params, (*buttons, MENU), files=files)
@@ -182,7 +209,11 @@ async def _decide_certificate(turn: Turn, *, accept: bool, words: str) -> Done:
     assert member is not None
     await reviews.decide_certificate(number, accept=accept, words=words, by=member.name, now=turn.now)
     decision = Decision.ACCEPT if accept else Decision.REJECT
-    return await _next(turn, turn.draft["passed"], Say("staff.decided", {"number": number, "decision_label": f"staff.decision_{decision.value}"}))
+    return await _next(
+        turn,
+        turn.draft["passed"],
+        Say("staff.decided", {"number": number, "decision_label": f"staff.decision_{decision.value}"}),
+    )
 
 
 def ask_certificate_words(turn: Turn) -> Say:
@@ -203,17 +234,48 @@ def take_certificate_words(turn: Turn) -> Outcome:
 
 async def _reviewers(turn: Turn) -> Done:
     lines = [
-        ["staff.reviewer_line", {"name": each.name, "votes_number": each.votes, "seconds": round(each.seconds), "agreed_decimal": 100 * each.agreed / each.settled if each.settled else 0.0}]
+        [
+            "staff.reviewer_line",
+            {
+                "name": each.name,
+                "votes_number": each.votes,
+                "seconds": round(each.seconds),
+                "agreed_decimal": 100 * each.agreed / each.settled if each.settled else 0.0,
+            },
+        ]
         for each in await review.reviewers(turn.now - WEEK)
     ]
-    screen = Say("staff.reviewers", {"reviewer_lines": lines or [["staff.nothing", {}]]}, (Choice("next", "staff.next_case_button"), MENU))
+    screen = Say(
+        "staff.reviewers",
+        {"reviewer_lines": lines or [["staff.nothing", {}]]},
+        (Choice("next", "staff.next_case_button"), MENU),
+    )
     return Go("staff.case", {"case": 0, "passed": [], **door.as_view(screen)})
 
 
 _PERMISSION = Permission.REVIEW
 STEPS = (
     Step("staff.case", door.drawn, take, accepts=frozenset({"choice"}), needs="staff.choose", permission=_PERMISSION),
-    Step("staff.case_write", ask_words, take_words, permission=_PERMISSION, back=lambda turn: Go("staff.case", turn.draft)),
-    Step("staff.certificate", door.drawn, take_certificate, accepts=frozenset({"choice"}), needs="staff.choose", permission=_PERMISSION),
-    Step("staff.certificate_write", ask_certificate_words, take_certificate_words, permission=_PERMISSION, back=lambda turn: Go("staff.certificate", turn.draft)),
+    Step(
+        "staff.case_write",
+        ask_words,
+        take_words,
+        permission=_PERMISSION,
+        back=lambda turn: Go("staff.case", turn.draft),
+    ),
+    Step(
+        "staff.certificate",
+        door.drawn,
+        take_certificate,
+        accepts=frozenset({"choice"}),
+        needs="staff.choose",
+        permission=_PERMISSION,
+    ),
+    Step(
+        "staff.certificate_write",
+        ask_certificate_words,
+        take_certificate_words,
+        permission=_PERMISSION,
+        back=lambda turn: Go("staff.certificate", turn.draft),
+    ),
 )

@@ -49,7 +49,11 @@ def take(turn: Turn) -> Outcome:
             ["staff.talk_mine" if row.by else "staff.talk_theirs", {"text": row.text}]
             for row in await actions.said_in(request.id)
         ]
-        params = {"number": request.id, "step_label": _step_label(request.step), "said_lines": said or [["staff.nothing", {}]]}
+        params = {
+            "number": request.id,
+            "step_label": _step_label(request.step),
+            "said_lines": said or [["staff.nothing", {}]],
+        }
         canned = tuple(Choice(name, f"staff.canned_{name}") for name in CANNED)
         screen = Say("staff.talk", params, (*canned, Choice("close", "staff.talk_close_button"), MENU))
         there = await elsewhere(request.conversation_id, Say("help.talk_begun")) if not said else None
@@ -78,7 +82,7 @@ def take_words(turn: Turn) -> Outcome:
         there = await elsewhere(request.conversation_id, Say("help.reply", {"text": text}))
         if there is None:
             raise DomainError("staff.not_reachable")
-        return Stay((there, Say("staff.talk_sent", {"number": number, "text": text})))
+        return Stay((there, Say("staff.talk_sent", {"number": number, "text": text}, door.drawn(turn).choices)))
 
     return Act(action)
 

@@ -30,7 +30,14 @@ def come_in(turn: Turn) -> Outcome:
 
     async def action() -> Done:
         rows = await Wave.all().order_by("-number").limit(SHOWN)
-        choices = [Choice(f"show_{row.number}", "staff.wave_choice", {"wave": row.number, "status_label": f"staff.wave_{row.status}"}) for row in rows]
+        choices = [
+            Choice(
+                f"show_{row.number}",
+                "staff.wave_choice",
+                {"wave": row.number, "status_label": f"staff.wave_{row.status}"},
+            )
+            for row in rows
+        ]
         screen = Say("staff.waves", choices=(*choices, Choice("plan", "staff.wave_plan_button"), MENU))
         return Go("staff.waves", door.as_view(screen))
 
@@ -153,7 +160,9 @@ def take_dice(turn: Turn) -> Outcome:
 _PERMISSION = Permission.WAVES
 STEPS = (
     Step("staff.waves", door.drawn, take, accepts=frozenset({"choice"}), needs="staff.choose", permission=_PERMISSION),
-    Step("staff.wave", door.drawn, take_one, accepts=frozenset({"choice"}), needs="staff.choose", permission=_PERMISSION),
+    Step(
+        "staff.wave", door.drawn, take_one, accepts=frozenset({"choice"}), needs="staff.choose", permission=_PERMISSION
+    ),
     Step("staff.wave_plan_write", ask_plan, take_plan, accepts=frozenset({"text"}), permission=_PERMISSION),
     Step("staff.dice_write", ask_dice, take_dice, accepts=frozenset({"text"}), permission=_PERMISSION),
 )
