@@ -63,10 +63,10 @@ async def _seed(settings: Any) -> None:
         await migrate(db)
         tables = TurnTables(db)
         people = [
-            (address_lookup(Channel.TELEGRAM, str(chat)), Channel.TELEGRAM.value, str(chat))
+            (address_lookup(Channel.TELEGRAM, str(chat)), Channel.TELEGRAM.value, str(chat), "registration.name")
             for chat in range(1000, 1000 + SENDERS)
         ]
-        seats = await tables.begin(db, people, "id", "registration.name", clock.now())
+        seats = await tables.begin(db, people, "id", clock.now())
         for seat in seats.values():
             seat.conversation.version = 1
             seat.conversation.draft = {

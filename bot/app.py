@@ -7,10 +7,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -262,23 +262,64 @@ def _registry(settings: Settings) -> HttpRegistry | CsvRegistry | None:
     return CsvRegistry(settings.registry_csv) if settings.registry_csv else None
 
 
+@dataclasses.dataclass
+class _Outside:
+    """The platforms that are configured."""
+
+    telegram: TelegramChannel | None
+    staff: "StaffTelegram | None"
+    twilio: Twilio | None
+    senders: dict[Channel, Sender] = dataclasses.field(default_factory=dict)
+    remotes: dict[Channel, Remote] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "_Outside":
+        """What the settings ask for."""
+        found = cls(_telegram(settings), _staff_telegram(settings), twilio_account(settings))
+        if found.telegram:
+            found.senders[Channel.TELEGRAM] = found.telegram
+            found.remotes[Channel.TELEGRAM] = Remote(found.telegram.fetch)
+        if found.staff:
+            found.senders[Channel.STAFF_TELEGRAM] = found.staff
+        if found.twilio:
+            found.senders |= _twilio_senders(settings, found.twilio)
+            found.remotes[Channel.WHATSAPP] = Remote(found.twilio.fetch, found.twilio.forget)
+        return found
+
+    def add_routes(self, site: web.Application, app: App) -> None:
+        """Webhooks."""
+        if self.staff:
+            self.staff.desk = app.staff_desk()
+            site.router.add_post("/webhooks/staff", webserver.guarded(self.staff.webhook(app.receive)))
+        if self.telegram:
+            site.router.add_post("/webhooks/telegram", webserver.guarded(self.telegram.webhook(app.receive)))
+        if self.twilio:
+            TwilioDesk(self.twilio, app.receive, app.delivery.report).add_routes(site)
+
+    def work(self, app: App) -> list[Coroutine[Any, Any, None]]:
+        """What runs as long as the server does."""
+        found = []
+        if self.telegram:
+            found += [self.telegram.run(), _updates(self.telegram, app)]
+        if self.staff:
+            found += [self.staff.run(), _staff_updates(self.staff, app)]
+        return found
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for each in (self.telegram, self.twilio, self.staff):
+            if each:
+                await each.close()
+
+
 async def serve(settings: Settings, add_routes: Callable[[web.Application], None] | None = None) -> None:
     """Serve all channels that are configured until SIGTERM or SIGINT; ``add_routes`` adds pages of the caller's."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    telegram = _telegram(settings)
-    senders: dict[Channel, Sender] = {Channel.TELEGRAM: telegram} if telegram else {}
-    remotes = {Channel.TELEGRAM: Remote(telegram.fetch)} if telegram else {}
-    staff = _staff_telegram(settings)
-    if staff:
-        senders[Channel.STAFF_TELEGRAM] = staff
-    twilio = twilio_account(settings)
-    if twilio:
-        senders |= _twilio_senders(settings, twilio)
-        remotes[Channel.WHATSAPP] = Remote(twilio.fetch, twilio.forget)
-    async with running(settings, senders, remotes) as app:
+    outside = _Outside.of(settings)
+    async with running(settings, outside.senders, outside.remotes) as app:
         site = webserver.application()
         browser.BrowserChat(app.desk()).add_routes(site)
         StaffBrowser(app.staff_desk()).add_routes(site)
@@ -288,13 +329,7 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
         called_back = settings.xendit_callback_token.get_secret_value()
         secret = called_back if settings.payout_gateway == "xendit" else settings.bank_secret()
         PayoutDesk(settings.payout_gateway, app.payouts.ear, secret).add_routes(site)
-        if staff:
-            staff.desk = app.staff_desk()
-            site.router.add_post("/webhooks/staff", webserver.guarded(staff.webhook(app.receive)))
-        if telegram:
-            site.router.add_post("/webhooks/telegram", webserver.guarded(telegram.webhook(app.receive)))
-        if twilio:
-            TwilioDesk(twilio, app.receive, app.delivery.report).add_routes(site)
+        outside.add_routes(site, app)
         if add_routes is not None:
             add_routes(site)
             log.info("phones: %s/phones", settings.public_url)
@@ -311,22 +346,13 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
             gc.set_threshold(10_000, 20, 20)  # a turn leaves hundreds of short-lived objects and hardly a cycle
             log.info("browser chat: http://%s:%d", settings.host, settings.port)
             async with asyncio.TaskGroup() as group:
-                work = []
-                if telegram:
-                    work = [group.create_task(telegram.run()), group.create_task(_updates(telegram, app))]
-                if staff:
-                    work += [group.create_task(staff.run()), group.create_task(_staff_updates(staff, app))]
+                work = [group.create_task(each) for each in outside.work(app)]
                 await stop.wait()
                 for task in work:
                     task.cancel()
         finally:
             await runner.cleanup()
-            if telegram:
-                await telegram.close()
-            if twilio:
-                await twilio.close()
-            if staff:
-                await staff.close()
+            await outside.close()
 
 
 async def _staff_updates(staff: "StaffTelegram", app: App) -> None:

@@ -123,9 +123,13 @@ class Ask:
 MAX_ATTEMPTS = 6
 
 
-def what_next(error: SendError, attempts: int) -> Retry | Ask | GiveUp:
-    """The one place that says what a failure leads to; ``attempts`` counts those made."""
+def what_next(error: SendError, attempts: int, *, once: bool = False) -> Retry | Ask | GiveUp:
+    """The one place that says what a failure leads to; ``attempts`` counts those made. ``once``: it must reach nobody
+    twice, and the platform can't be asked.
+    """
     match error.trouble:
+        case _ if once and error.maybe:
+            return GiveUp()
         case Trouble.BUSY:
             return Retry(max(error.retry_after, 1.0))  # the platform's own wish, however often
         case Trouble.UNKNOWN:

@@ -18,6 +18,7 @@ from tortoise.transactions import in_transaction
 from bot.channel import Ask, GiveUp, Retry, Sender, SendError, Sent, Tracing, Trouble, what_next
 from bot.tasks import unless_cancelled
 from handlers.engine import LEASE, Outgoing, outgoing
+from handlers.i18n import Rendered
 from models.enums import Channel, OutboxStatus
 from models.notices import NoticeTables
 from models.turns import OutboxRow
@@ -202,20 +203,13 @@ class Delivery:
             if row.notice_id is None:
                 self._used[row.channel] += 1
             once = row.key in ONCE and row.channel not in self._tracing
-            if once:  # said before the call: after a crash nobody takes it for one that was never tried
-                await self._tables.begin_attempt(self._db, row.id, row.attempts)
-            result = await sender.send(to, rendered, row.id)
+            result = await self._call(sender, to, rendered, row, once=once)
             if isinstance(result, Sent):
                 self._settle(row, OutboxStatus.SENT, result.provider_id or None)
                 return None
-            if once and result.maybe:
-                self._settle(row, OutboxStatus.FAILED, None, result)
-                return None
-            if once:
-                await self._tables.begin_attempt(self._db, row.id, 0)
             if result.trouble == Trouble.BUSY:  # counts for everything this sender sends, in every process
                 await self._pause(row.channel, result.retry_after)
-            match what_next(result, row.attempts):
+            match what_next(result, row.attempts, once=once):
                 case Retry(seconds):
                     wait = seconds
                 case Ask():
@@ -225,6 +219,18 @@ class Delivery:
                     await self._note_failure(self._db, row, result)
                     self._settle(row, OutboxStatus.FAILED, None, result)
                     return None
+
+    async def _call(
+        self, sender: Sender, to: str, rendered: Rendered, row: OutboxRow, *, once: bool
+    ) -> Sent | SendError:
+        if not once:
+            return await sender.send(to, rendered, row.id)
+        # Said before the call: after a crash nobody takes it for one that was never tried.
+        await self._tables.begin_attempt(self._db, row.id, row.attempts)
+        result = await sender.send(to, rendered, row.id)
+        if isinstance(result, SendError) and not result.maybe:
+            await self._tables.begin_attempt(self._db, row.id, 0)
+        return result
 
     async def _postpone(self, message: Outgoing, seconds: float) -> None:
         until = self._clock() + timedelta(seconds=seconds)

@@ -118,7 +118,6 @@ async def _do(db: Any, settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _with_batch(db: Any, settings: Settings, options: argparse.Namespace) -> int:
-    from bot.gateways.payouts.chosen import chosen  # noqa: PLC0415 - loads the web client
 
     batch, now, programme = (
         await batches.batch_numbered(options.batch),

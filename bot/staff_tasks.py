@@ -24,9 +24,8 @@ class StaffTasks:
         self.work = Work("staff tasks", lambda: tasks.claim(clock()), self._do)
 
     async def _do(self, task: StaffTask) -> None:
-        if task.result is None:
-            if task.attempts > tasks.MOST_TRIES or await self._run(task.id):
-                await tasks.finish(task.id, {"error": "staff.task_failed"}, self._clock())
+        if task.result is None and (task.attempts > tasks.MOST_TRIES or await self._run(task.id)):
+            await tasks.finish(task.id, {"error": "staff.task_failed"}, self._clock())
         # The message has the task's id: a crash before the next line repeats neither the work nor the news.
         await self._receive(
             Inbound(

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 from zipfile import BadZipFile
 
 from openpyxl.utils.exceptions import InvalidFileException
-
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot.gateways.media import MediaFolder

@@ -11,11 +11,11 @@ from tortoise.expressions import F
 from tortoise.transactions import in_transaction
 
 from bot.tasks import again_and_again
+from domain.audit import SYSTEM
 from domain.clock import day_of
 from domain.errors import DomainError
 from domain.programme import Programme
 from domain.waves import places
-from domain.audit import SYSTEM
 from domain.waves.actions import carry_over, current_wave, follow_dates, move, tell_open
 from domain.waves.freeze import UNDRAWN
 from domain.waves.reserve import offer_some

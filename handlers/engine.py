@@ -30,6 +30,7 @@ from handlers.conversation import (
     Done,
     Draft,
     Elsewhere,
+    Flow,
     Go,
     Inbound,
     Outcome,
@@ -53,6 +54,7 @@ MAX_GROUP = 64
 BUSY_GROUP = 8
 GATHER_SECONDS = 0.004
 MAX_TEXT = 1000
+MAX_STAFF_TEXT = 12_000  # 500 tickets
 LEASE = timedelta(seconds=60)
 SHOWN = "_shown"  # the draft's field for the buttons of a message that is not the step's own screen
 # Messages on these channels are fetched by the reader; the row in the database is the delivery.
@@ -313,9 +315,7 @@ class _Work:
         if row.id in self._blocked:
             self.left.append(ticket)
             return
-        turn = self._engine.turn(inbound, row, self._now)
-        if seat.channel in STAFF:
-            turn = msgspec.structs.replace(turn, staff=await members.at(row.id, self._now))
+        turn = await self._turn(inbound, seat)
         try:
             if self._poison is not None:
                 raise self._poison
@@ -331,9 +331,7 @@ class _Work:
                 async with in_transaction():  # a savepoint: a refusal keeps the inbound row and the reply
                     outcome = await outcome.action()
         except DomainError as error:
-            if turn.staff is not None and error.code.startswith("staff."):
-                await record(turn.staff.name, "refused", row.step, now=self._now, words=error.code)
-            outcome = refusal(turn, error)
+            outcome = await self._refused(turn, error)
         except Exception as error:
             if self._poison is None and is_transient(error):
                 raise
@@ -341,6 +339,18 @@ class _Work:
             self._failures.append((ticket, row.step, error))
             outcome = Stay((Say("common.failed", choices=_prompt_choices(turn)),))
         await self._apply(ticket, seat, turn, outcome)
+
+    async def _turn(self, inbound: Inbound, seat: Seat) -> Turn:
+        """What the step sees; who is staff is looked up for each message, so that being revoked counts at once."""
+        turn = self._engine.turn(inbound, seat.conversation, self._now)
+        if seat.channel not in STAFF:
+            return turn
+        return msgspec.structs.replace(turn, staff=await members.at(seat.conversation.id, self._now))
+
+    async def _refused(self, turn: Turn, error: DomainError) -> Stay:
+        if turn.staff is not None and error.code.startswith("staff."):
+            await record(turn.staff.name, "refused", turn.step, now=self._now, words=error.code)
+        return refusal(turn, error)
 
     async def _apply(self, ticket: _Ticket, seat: Seat, turn: Turn, outcome: Done) -> None:
         row = seat.conversation
@@ -441,33 +451,40 @@ def decide(turn: Turn, version: int) -> Outcome:
     """What the message comes to, without touching anything: keyword, button, answer or refusal (DomainError)."""
     inbound = turn.inbound
     flow, step = STEPS[turn.step]
-    if inbound.outcome is not None:
-        return flow.outcome(turn)
-    if inbound.reachable is not None:
-        return Stay()
-    if flow.gate is not None and (answered := flow.gate(turn, step)) is not None:
-        return answered
+    if (outcome := _before_the_step(turn, flow, step)) is not None:
+        return outcome
     book = staff_keywords if flow.gate is not None else keywords
-    if inbound.choice is not None and inbound.choice.startswith(keywords.LINK) and flow.gate is None:
-        return keywords.open_link(turn)
-    if TICKET in turn.draft and (said := talk.hear(turn, version)) is not None:
-        return said
-    if version == 0 or _is_stale(
-        inbound.choice, version, book.ANY_TIME
-    ):  # nothing was said to this person yet, or an old button
+    # Nothing was said to this person yet, or an old button.
+    if version == 0 or _is_stale(inbound.choice, version, book.ANY_TIME):
         return Stay(again=True)
-    if inbound.text is not None and len(inbound.text) > MAX_TEXT:
-        raise DomainError("common.too_long", limit=MAX_TEXT)
+    limit = MAX_TEXT if flow.gate is None else MAX_STAFF_TEXT
+    if inbound.text is not None and len(inbound.text) > limit:
+        raise DomainError("common.too_long", limit=limit)
     name = book.keyword(turn, step)
     if name is None or name == "language":  # "bahasa" may be an answer: foreign languages
         meant = _meant(turn, step)
         if meant is not None:
             turn, name = keywords.with_choice(turn, meant), meant[1:] if meant.startswith("!") else None
-    if name and (outcome := book.answer(name, turn, flow, step)):
-        return outcome
+    answered: Outcome | None = book.answer(name, turn, flow, step) if name else None
+    if answered is not None:
+        return answered
     if _kind(turn.inbound) not in step.accepts:
-        raise DomainError(inbound.problem if inbound.problem and "photo" in step.accepts else step.needs)
+        raise DomainError(inbound.problem if inbound.problem and step.accepts & {"photo", "file"} else step.needs)
     return step.answer(turn)
+
+
+def _before_the_step(turn: Turn, flow: Flow, step: Step) -> Outcome | None:
+    """What is answered whatever step the conversation is at; None for what is the step's."""
+    inbound = turn.inbound
+    if inbound.outcome is not None:
+        return flow.outcome(turn)
+    if inbound.reachable is not None:
+        return Stay()
+    if flow.gate is not None:
+        return flow.gate(turn, step)
+    if inbound.choice is not None and inbound.choice.startswith(keywords.LINK):
+        return keywords.open_link(turn)
+    return talk.hear(turn) if TICKET in turn.draft else None
 
 
 def _meant(turn: Turn, step: Step) -> str | None:

@@ -53,7 +53,7 @@ class Rendered(msgspec.Struct, frozen=True):
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Message key -> text of one language, without untranslated or fuzzy entries."""
-    words = {}
+    words: dict[str, str] = {}
     for name in ("messages", "staff"):
         with (FOLDER / language / "LC_MESSAGES" / f"{name}.po").open("rb") as file:
             entries = read_po(file, locale=language)

@@ -27,7 +27,8 @@ class BroadcastTables(TurnTables):
     """The statements, in the dialect of the connection."""
 
     def _where(self, conditions: Sequence[Where], first: int) -> tuple[str, list[Any]]:
-        text, values = [], []
+        text: list[str] = []
+        values: list[Any] = []
         for condition, given in conditions:
             text.append(condition.format(*(f"{self._mark}{first + len(values) + at}" for at in range(len(given)))))
             values += given
@@ -92,7 +93,7 @@ class BroadcastTables(TurnTables):
         )
         return {row["status"]: int(row["number"]) for row in rows}
 
-    async def release(
+    async def let_go(
         self, db: BaseDBAsyncClient, broadcast_id: int, kind: str, priority: int, now: datetime, until: datetime,
         limit: int,
     ) -> int:  # fmt: skip
@@ -196,7 +197,7 @@ class BroadcastTables(TurnTables):
         )
 
     async def about(self, db: BaseDBAsyncClient, person_ids: Sequence[int]) -> dict[int, tuple[str, str, Any]]:
-        """What variables stand for, of each of these people: name, ticket of their last wave, deadline of their place."""
+        """What variables stand for, of each of these people: name, last ticket, deadline of their place."""
         rows = await db.execute_query_dict(
             "SELECT p.id, p.name, (SELECT e.ticket FROM entry e WHERE e.person_id = p.id ORDER BY e.id DESC LIMIT 1) "  # noqa: S608
             "AS ticket, (SELECT s.due_at FROM place s WHERE s.person_id = p.id ORDER BY s.id DESC LIMIT 1) AS due_at "

@@ -17,7 +17,7 @@ from aiohttp import web
 # Waiting times come as timedelta; the numbers they were before are on their way out of the library.
 os.environ.setdefault("PTB_TIMEDELTA", "1")
 
-from telegram import (  # noqa: E402 - after the switch above
+from telegram import (
     Bot,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
@@ -25,17 +25,17 @@ from telegram import (  # noqa: E402 - after the switch above
     Message,
     Update,
 )
-from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError, TimedOut  # noqa: E402
-from telegram.request import HTTPXRequest  # noqa: E402
+from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError, TimedOut
+from telegram.request import HTTPXRequest
 
-from bot.channel import Receive, SendError, Sent, StaffDesk, Trouble  # noqa: E402
-from bot.settings import Settings  # noqa: E402
-from bot.staff_files import is_picture  # noqa: E402
-from bot.web import UNREADABLE  # noqa: E402
-from handlers.conversation import File, Inbound, RemoteFile  # noqa: E402
-from handlers.engine import TurnUnavailableError  # noqa: E402
-from handlers.i18n import Rendered, with_details  # noqa: E402
-from models.enums import Channel  # noqa: E402
+from bot.channel import Receive, SendError, Sent, StaffDesk, Trouble
+from bot.settings import Settings
+from bot.staff_files import is_picture
+from bot.web import UNREADABLE
+from handlers.conversation import File, Inbound, RemoteFile
+from handlers.engine import TurnUnavailableError
+from handlers.i18n import Rendered, with_details
+from models.enums import Channel
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Drawing charts for phones: horizontal bars with their numbers, as PNG. Runs in a child process (bot.gateways.charts)."""
+"""Drawing charts for phones: horizontal bars with their numbers, as PNG. Runs in a child process."""
 
 import io
 from typing import Any
@@ -7,7 +7,7 @@ import matplotlib as mpl
 
 mpl.use("agg")
 
-from matplotlib.figure import Figure  # noqa: E402 - after the backend was chosen
+from matplotlib.figure import Figure
 
 INK, SOFT, SEA = "#12262b", "#4f676d", "#0b5c6b"
 COLOURS = ("#8cc3c9", "#0b5c6b", "#e0a030", "#8c6bb1")

@@ -22,7 +22,7 @@ from models.broadcast import Broadcast
 from models.broadcasts import BroadcastTables
 from models.database import writing
 from models.enums import BroadcastStatus, RecipientStatus
-from models.staff import StaffMember
+from models.staff import StaffChat
 
 WINDOW = 5_000  # people that are looked at a transaction while recipients are frozen
 PORTION = 500
@@ -228,7 +228,7 @@ async def release_some(db: BaseDBAsyncClient, row: Broadcast, now: datetime, hou
         await Broadcast.filter(id=row.id, started_at=None).update(started_at=now)
         kind = kind_of(row)
         until = now + timedelta(days=KINDS[kind].days)
-        return await tables.release(connection, row.id, kind, KINDS[kind].priority, now, until, may)
+        return await tables.let_go(connection, row.id, kind, KINDS[kind].priority, now, until, may)
 
 
 @dataclass(frozen=True)
@@ -286,6 +286,6 @@ async def latest(member: Member, limit: int = 6) -> list[Broadcast]:
 
 async def preparers_chat(row: Broadcast) -> int | None:
     """The conversation of whoever prepared it; None where they are gone."""
-    member = await StaffMember.get_or_none(name=row.prepared_by, revoked_at__isnull=True).prefetch_related("chats")
-    chats = sorted(member.chats, key=lambda chat: chat.entered_at) if member else []
-    return chats[-1].conversation_id if chats else None
+    chats = StaffChat.filter(member__name=row.prepared_by, member__revoked_at__isnull=True)
+    chat = await chats.order_by("-entered_at").first()
+    return chat.conversation_id if chat else None

@@ -81,11 +81,11 @@ async def count(
         providers=[(r["name"], int(r["reviews"]), int(r["stars"])) for r in await tables.providers(db)],
     )
     moment = now()
-    row = await Figures.create(
+    kept = await Figures.create(
         taken_at=moment, seconds=time.monotonic() - began, body=msgspec.json.encode(counted).decode()
     )
     await _thin(moment)
-    return row
+    return kept
 
 
 async def _thin(now: datetime) -> None:

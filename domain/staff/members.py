@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import pyotp
 
@@ -30,7 +31,11 @@ async def add(name: str, roles: Sequence[Role], regions: Sequence[str], by: str,
     for code in regions:
         if code not in places.provinces():
             raise DomainError("staff.no_region", region=code)
-    terms = {"roles": ",".join(sorted(set(roles))), "regions": ",".join(sorted(set(regions))), "revoked_at": None}
+    terms: dict[str, Any] = {
+        "roles": ",".join(sorted(set(roles))),
+        "regions": ",".join(sorted(set(regions))),
+        "revoked_at": None,
+    }
     before = await StaffMember.get_or_none(name=name)
     if before is None:
         member = await StaffMember.create(name=name, invited_by=by, created_at=now, **terms)

@@ -1,13 +1,11 @@
 """Looking people up, correcting what they gave, and registering somebody who has no phone. Every look is recorded."""
 
 import secrets
-
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from domain.audit import record
 from domain.errors import DomainError
-from domain.privacy.actions import record_consent
 from domain.registration.actions import Answers, register
 from domain.registration.rules import mask_phone, read_address, read_birth_date, read_kk, read_name, read_phone
 from domain.staff.rules import Member
@@ -16,7 +14,6 @@ from domain.verification.actions.layers import ask_for_verification, current_out
 from domain.waves.actions import current_wave, join
 from models import crypto
 from models.conversation import Conversation
-from models.enums import Channel
 from models.person import Person
 from models.staff import Assisted
 from models.turns import DRAFT_CONTEXT
@@ -128,21 +125,18 @@ async def correct(member: Member, person: Person, field: str, value: str, reason
     )
 
 
-async def assist(
-    member: Member, answers: Answers, consent: str, notice: str, language: str, now: datetime
-) -> tuple[int, str]:
-    """Register somebody who has no phone, with their recorded consent (``notice`` is what was read to them), and let
-    them join the open wave; gives their number and ticket ("" where no wave is open).
+async def assist(member: Member, answers: Answers, consent: str, language: str, now: datetime) -> tuple[int, int, str]:
+    """Register somebody who has no phone, who agreed as ``consent`` says, and let them join the open wave; gives their
+    conversation, their number and their ticket ("" where no wave is open).
     """
     origin = crypto.ring().index("address", f"assisted:{secrets.token_hex(16)}")
     talk = await Conversation.create(
         origin=origin, language=language, step="home.menu", version=1, draft=crypto.ring().seal(EMPTY, DRAFT_CONTEXT),
         created_at=now, updated_at=now,
     )  # fmt: skip
-    await record_consent(talk.id, "assisted", notice, language, Channel.INTERNAL, now)
     await Assisted.create(conversation_id=talk.id, by=member.name, consent=consent, started_at=now)
     number = await register(talk.id, None, answers, now)
     await ask_for_verification(number, now)
     ticket = (await join(number, now))[1].ticket if await current_wave(now) is not None else ""
     await record(member.name, "person.assisted", f"person:{number}", now=now, after=consent, words=consent)
-    return number, ticket
+    return talk.id, number, ticket

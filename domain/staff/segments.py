@@ -1,7 +1,7 @@
 """Whom a broadcast is for, and what it says: a form, its conditions, variables and limits. Pure."""
 
 import string
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -86,49 +86,47 @@ def conditions(
     """Conditions that mean the segment, within ``regions`` (of the member who asks, none: all); and those that the
     texts' variables add: who lacks a ticket can't be told theirs. ``moment``: a time as the database takes it.
     """
-    found: list[Where] = []
-    if segment.stage:
-        found.append((STAGES[segment.stage], []))
-    if segment.wave:
-        found.append(
-            (
-                "EXISTS (SELECT 1 FROM entry e JOIN wave w ON w.id = e.wave_id WHERE e.person_id = p.id "
-                "AND w.number = {})",
-                [segment.wave],
-            )
-        )
+    found: list[Where] = [(text, values) for text, values in _own(segment, moment, now) if text]
     for codes in (segment.regions, tuple(regions)):
         if codes:
-            found.append((" OR ".join(["p.region_code LIKE {}"] * len(codes)), [f"{code}%" for code in codes]))
-    if segment.language:
-        found.append(("c.language = {}", [segment.language]))
-    if segment.channel:
-        found.append(("a.channel = {}", [segment.channel]))
-    if segment.layer:
-        found.append(
-            (
-                "EXISTS (SELECT 1 FROM layer_outcome o WHERE o.person_id = p.id AND o.replaced_at IS NULL "
-                "AND o.layer = {} AND o.state <> 'passed')",
-                [segment.layer],
-            )
-        )
-    if segment.idle_days:
-        found.append(("COALESCE(c.heard_at, c.created_at) < {}", [moment(now - timedelta(days=segment.idle_days))]))
+            like = " OR ".join(["p.region_code LIKE {}"] * len(codes))
+            found += [(like, [f"{code}%" for code in codes])]
+    used = set().union(*(variables(text) for text in texts.values()))
+    return found, [(condition, []) for name, condition in _NEEDS.items() if name in used]
+
+
+_NEEDS = {
+    "tiket": "EXISTS (SELECT 1 FROM entry e WHERE e.person_id = p.id)",
+    "tenggat": "EXISTS (SELECT 1 FROM place s WHERE s.person_id = p.id AND s.due_at IS NOT NULL)",
+}
+
+
+def _own(segment: Segment, moment: Callable[[datetime], Any], now: datetime) -> Iterator[Where]:
+    """A condition for each field; an empty one for those that are not filled."""
+    yield STAGES.get(segment.stage, ""), []
+    yield (
+        "EXISTS (SELECT 1 FROM entry e JOIN wave w ON w.id = e.wave_id WHERE e.person_id = p.id AND w.number = {})"
+        if segment.wave
+        else "",
+        [segment.wave],
+    )
+    yield "c.language = {}" if segment.language else "", [segment.language]
+    yield "a.channel = {}" if segment.channel else "", [segment.channel]
+    yield (
+        "EXISTS (SELECT 1 FROM layer_outcome o WHERE o.person_id = p.id AND o.replaced_at IS NULL "
+        "AND o.layer = {} AND o.state <> 'passed')"
+        if segment.layer
+        else "",
+        [segment.layer],
+    )
+    idle = "COALESCE(c.heard_at, c.created_at) < {}" if segment.idle_days else ""
+    yield idle, [moment(now - timedelta(days=segment.idle_days))]
     if segment.tickets:
         marks = ", ".join(["{}"] * len(segment.tickets))
-        found.append(
-            (
-                f"EXISTS (SELECT 1 FROM entry e WHERE e.person_id = p.id AND e.ticket IN ({marks}))",  # noqa: S608
-                list(segment.tickets),
-            )
+        yield (
+            f"EXISTS (SELECT 1 FROM entry e WHERE e.person_id = p.id AND e.ticket IN ({marks}))",  # noqa: S608
+            list(segment.tickets),
         )
-    used = set().union(*(variables(text) for text in texts.values()))
-    more: list[Where] = []
-    if "tiket" in used:
-        more.append(("EXISTS (SELECT 1 FROM entry e WHERE e.person_id = p.id)", []))
-    if "tenggat" in used:
-        more.append(("EXISTS (SELECT 1 FROM place s WHERE s.person_id = p.id AND s.due_at IS NOT NULL)", []))
-    return found, more
 
 
 def is_empty(segment: Segment) -> bool:

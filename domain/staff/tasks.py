@@ -27,7 +27,8 @@ async def ask(member: Member, conversation_id: int, kind: str, arguments: Mappin
         lease_until=now,
     )
     await record(member.name, f"task.{kind}", f"task:{task.id}", now=now, after=dict(arguments))
-    return task.id
+    number: int = task.id
+    return number
 
 
 async def claim(now: datetime) -> StaffTask | None:

@@ -10,6 +10,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import F
 from tortoise.transactions import in_transaction
 
+from domain.audit import SYSTEM
 from domain.clock import WIB, day_of
 from domain.errors import DomainError
 from domain.money import actions as money
@@ -17,7 +18,6 @@ from domain.money import dues
 from domain.money.paying import expired_before
 from domain.notices.actions import announce
 from domain.programme import Programme
-from domain.audit import SYSTEM
 from domain.waves.actions import move
 from domain.waves.rules import CARRIED, OPEN_PLACES, WAITING, deadline, last_day, reminder
 from models.draws import DrawTables

@@ -12,8 +12,8 @@ MOST_TOLD = 5
 _DONE = frozenset({"selesai", "done", "tutup", "/selesai", "/done"})
 
 
-def hear(turn: Turn, version: int) -> Outcome | None:
-    """Pass on what the person says; None where the talk is over."""
+def hear(turn: Turn) -> Outcome:
+    """Pass on what the person says."""
     ticket: int = turn.draft[TICKET]
     text = (turn.inbound.text or "").strip()
     if text.casefold() in _DONE or pressed(turn) == "!end_talk":

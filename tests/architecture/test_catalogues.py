@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from domain.notices.rules import KINDS, SAMPLES, SMS_SEPTETS, sms_septets, words_key
-from domain.trainings.rules import LANGUAGES
 from bot.staff_work import KINDS as TASKS
 from domain.money.paying import KINDS as PAYOUT_KINDS
+from domain.notices.rules import KINDS, SAMPLES, SMS_SEPTETS, sms_septets, words_key
 from domain.staff.figures import FUNNEL
 from domain.staff.segments import FIELDS, STAGES
+from domain.trainings.rules import LANGUAGES
 from handlers import i18n
 from handlers.charts import KINDS as CHARTS
 from handlers.conversations import registration

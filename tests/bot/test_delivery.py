@@ -87,7 +87,7 @@ async def test_a_long_pause_postpones_all_that_wait_and_none_is_sent_twice(db: B
 async def test_a_message_put_back_keeps_those_behind_it_back(
     db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.delivery.what_next", lambda error, attempts: Retry(60))  # longer than a lease
+    monkeypatch.setattr("bot.delivery.what_next", lambda error, attempts, once: Retry(60))  # longer than a lease
     clock, sender = Clock(), ScriptedSender(SendError(Trouble.FAULT, "network"))
     async with engine_on(db, clock) as engine, delivering(db, sender, clock) as delivery:
         await two_messages(engine, delivery)

@@ -153,9 +153,9 @@ async def test_nothing_readable_is_stored(db: BaseDBAsyncClient) -> None:
 
 
 async def test_the_words_of_every_step_on_every_channel_in_every_language(db: BaseDBAsyncClient) -> None:
-    from bot.channels.browser import message_json  # noqa: PLC0415
     from bot.channels.telegram import layout as telegram_layout  # noqa: PLC0415
     from bot.channels.terminal import layout as terminal_layout  # noqa: PLC0415
+    from bot.chat_api import message_json  # noqa: PLC0415
     from handlers.flows import STEPS  # noqa: PLC0415
 
     drawn: set[tuple[str, str, str]] = set()

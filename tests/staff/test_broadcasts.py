@@ -129,7 +129,8 @@ async def approved(sari: Officer, budi: Officer, work: Broadcasts) -> int:
     await budi.say("/siaran")
     await budi.press(f"show_{row.id}")
     assert await budi.press("approve") == ["staff.broadcast_card"]
-    return row.id
+    number: int = row.id
+    return number
 
 
 async def test_a_broadcast_in_two_languages_reaches_everybody_of_its_segment_once(db: BaseDBAsyncClient) -> None:

@@ -6,7 +6,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from domain import audit, regions
 from domain.staff import members
 from models.database import writing
-from models.enums import Channel, Role
+from models.enums import Role
 from models.staff import AuditEntry, StaffChat, StaffMember
 from tests.handlers.talk import NOON, Clock, Person, engine_on
 from tests.staff.office import Officer, officer

@@ -129,7 +129,8 @@ async def vote(case_id: int, staff: str, decision: Decision, words: str, now: da
     """Record what a member of staff decided, and why in words for the person; gives the decision once there is one.
 
     Refused with staff.no_such_case, staff.voted_before (one vote each; an appeal is for somebody who has not voted on
-    what is appealed), staff.no_words (a rejection says why), staff.case_locked (it is before somebody else) and staff.no_photo (only photos can be asked for anew).
+    what is appealed), staff.no_words (a rejection says why), staff.case_locked (it is before somebody else) and
+    staff.no_photo (only photos can be asked for anew).
     """
     # The lock closes the race of two votes of which each sees only itself.
     case = await ReviewCase.filter(id=case_id, status=TaskStatus.PENDING).select_for_update().first()

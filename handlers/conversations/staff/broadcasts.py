@@ -1,4 +1,4 @@
-"""/siaran: a form for the segment, the text in each language, what it will cost, a second pair of eyes, and progress."""
+"""/siaran: a form for the segment, the text in each language, a dry run, a second pair of eyes, and progress."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from domain import clock, regions
 from domain.errors import DomainError
 from domain.programme import Programme, Sending
 from domain.staff import broadcasts, segments
-from domain.staff.rules import Permission
+from domain.staff.rules import Member, Permission
 from domain.staff.segments import FIELDS, Segment
 from handlers import i18n
 from handlers.conversation import Act, Choice, Done, Go, Outcome, Say, Stay, Step, Turn, pressed, without
@@ -327,38 +327,46 @@ def take_one(turn: Turn) -> Outcome:
         raise DomainError("staff.choose")
     number = turn.draft["number"]
 
+    if name in {"later", "spread"}:
+        return Go("staff.broadcast_when", {"number": number, "how": name})
+    if name == "report":
+        return tasks.ask(turn, "broadcast_report", number=number)
+
     async def action() -> Done:
-        row, db = await broadcasts.numbered(number, member), Broadcast._meta.db
+        row = await broadcasts.numbered(number, member)
         match name:
-            case "show":
-                pass
             case "preview":
                 return Stay(preview(row))
-            case "submit":
-                if row.prepared_by != member.name:
-                    raise DomainError("staff.not_yours")
-                await broadcasts.move(row, BroadcastStatus.SUBMITTED, member.name, turn.now)
-            case "approve":
-                await broadcasts.approve(row, member, turn.now)
-            case "start":
-                await broadcasts.start(row, member, turn.now, timedelta(), turn.now)
-            case "later" | "spread":
-                return Go("staff.broadcast_when", {"number": number, "how": name})
-            case "pause":
-                await broadcasts.pause(db, row, member, turn.now)
-            case "resume":
-                await broadcasts.resume(db, row, member, turn.now)
-            case "cancel":
-                await broadcasts.cancel(db, row, member, turn.now)
             case "rewrite":
                 return await _rewrite(turn, row)
-            case "report":
-                return await tasks.begin(turn, "broadcast_report", number=number)
-            case _:
-                raise DomainError("staff.choose")
+            case "show":
+                return await show(turn, number)
+        await _change(name, row, member, turn.now)
         return await show(turn, number)
 
     return Act(action)
+
+
+async def _change(name: str, row: Broadcast, member: Member, now: datetime) -> None:
+    """Bring a broadcast on by the button of this name."""
+    db = Broadcast._meta.db
+    match name:
+        case "submit":
+            if row.prepared_by != member.name:
+                raise DomainError("staff.not_yours")
+            await broadcasts.move(row, BroadcastStatus.SUBMITTED, member.name, now)
+        case "approve":
+            await broadcasts.approve(row, member, now)
+        case "start":
+            await broadcasts.start(row, member, now, timedelta(), now)
+        case "pause":
+            await broadcasts.pause(db, row, member, now)
+        case "resume":
+            await broadcasts.resume(db, row, member, now)
+        case "cancel":
+            await broadcasts.cancel(db, row, member, now)
+        case _:
+            raise DomainError("staff.choose")
 
 
 async def _rewrite(turn: Turn, row: Broadcast) -> Done:

@@ -49,7 +49,8 @@ async def _lines(member: Member) -> list[object]:
     stages, focus = counted.stages(member.regions), counted.stages(member.regions, focus=True)
     yesterday = await figures.before(row.taken_at.replace(hour=0, minute=0))
     new = figures.change(stages, figures.opened(yesterday).stages(member.regions)) if yesterday else {}
-    whole, lines = next(iter(stages.values()), 0), []
+    whole = next(iter(stages.values()), 0)
+    lines: list[object] = []
     for name, number in stages.items():
         params = {
             "stage_label": f"staff.stage_{name}",

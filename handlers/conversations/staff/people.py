@@ -7,6 +7,7 @@ import msgspec
 
 from domain import regions
 from domain.errors import DomainError
+from domain.privacy.actions import record_consent
 from domain.registration import rules
 from domain.registration.actions import Answers
 from domain.staff import people
@@ -95,8 +96,8 @@ async def _show(turn: Turn, person: Person, *replies: Say) -> Done:
     ]
     params = {
         "number": sheet.number, "name": sheet.name, "nik": sheet.nik, "phone": sheet.phone,
-        "since_time": sheet.since.isoformat(), "tickets": ", ".join(sheet.tickets) or "-", "balance_number": sheet.balance,
-        "layer_lines": lines or [["staff.nothing", {}]],
+        "since_time": sheet.since.isoformat(), "tickets": ", ".join(sheet.tickets) or "-",
+        "balance_number": sheet.balance, "layer_lines": lines or [["staff.nothing", {}]],
     }  # fmt: skip
     screen = Say("staff.person", params, (Choice("correct", "staff.correct_button"), MENU))
     return Go("staff.person", {"reason": turn.draft["reason"], "person": person.id, **door.as_view(screen)}, replies)
@@ -267,7 +268,8 @@ async def _register(turn: Turn) -> Done:
         {**form, "sex": nik.sex.value, "card_photo": "", "warnings": warnings}, Answers, strict=False
     )
     notice = i18n.text("id", "privacy.notice")
-    number, ticket = await people.assist(member, answers, form["consent"], notice, "id", turn.now)
+    talk, number, ticket = await people.assist(member, answers, form["consent"], "id", turn.now)
+    await record_consent(talk, "assisted", notice, "id", turn.inbound.channel, turn.now)
     return Go("staff.home", {}, (Say("staff.assisted", {"number": number, "ticket": ticket or "-"}),))
 
 
