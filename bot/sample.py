@@ -10,6 +10,7 @@ from tortoise.transactions import in_transaction
 from bot import sample_catalogue
 from bot.catalogue_import import import_catalogue
 from domain import clock
+from domain.audit import SYSTEM
 from domain.errors import DomainError
 from domain.money import actions as money
 from domain.money import dues
@@ -30,7 +31,7 @@ async def load(programme: Programme) -> str:
     wave = await current_wave(now)
     if wave is None:
         plan = Plan(now, now + timedelta(days=OPEN_DAYS))
-        wave = await open_now((await plan_wave(plan, programme, "sample", now)).number, "sample", now)
+        wave = await open_now((await plan_wave(plan, programme, SYSTEM, now)).number, SYSTEM, now)
     if not await Training.exists():
         await _catalogue()
     count = await Training.filter(sample=True).count()

@@ -74,7 +74,7 @@ async def record(
     db = connections.get("default")
     if db.capabilities.dialect == "postgres":
         await db.execute_query(f"SELECT pg_advisory_xact_lock({_LOCK})")
-    last = await AuditEntry.all().order_by("-number").first()
+    last = await AuditEntry.all().order_by("-number").only("number", "hash").first()
     entry = AuditEntry(
         number=last.number + 1 if last else 1,
         at=now,

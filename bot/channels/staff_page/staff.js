@@ -203,7 +203,10 @@ function submit() {
 
 form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
 input.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); submit(); return; }
+  if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); submit(); }
+});
+// A digit presses the button of that number, wherever the focus is, as long as nothing is being written.
+document.addEventListener("keydown", (event) => {
   if (input.value || event.ctrlKey || event.altKey || event.metaKey || !/^[1-9]$/.test(event.key)) return;
   if (/(code|write|text)$/.test(log.lastElementChild?.dataset.step || "")) return; // digits are an answer there
   const button = log.querySelectorAll(".choices:not(.old) button")[Number(event.key) - 1];
