@@ -16,6 +16,7 @@ from aiohttp import web
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot import web as webserver
+from bot.audit_page import AuditPage
 from bot.broadcasts import Broadcasts
 from bot.catalogue import CatalogueFeed
 from bot.channel import Desk, LocalSender, Sender, StaffDesk
@@ -324,6 +325,7 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
         browser.BrowserChat(app.desk()).add_routes(site)
         StaffBrowser(app.staff_desk()).add_routes(site)
         DrawPages(settings.draws_dir).add_routes(site)
+        AuditPage().add_routes(site)
         KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
         ProviderApi(clock.now).add_routes(site)
         called_back = settings.xendit_callback_token.get_secret_value()

@@ -15,8 +15,10 @@ from bot.lifeline import end_with
 from bot.settings import Settings, new_key
 from bot.staff_cli import with_database
 from bot.wave_cli import refusing
+from domain.audit import SYSTEM
 from domain.programme import DEFAULT, load
-from models.database import migrate
+from domain.staff import members
+from models.database import migrate, pending_migrations
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,6 +29,8 @@ def main(argv: list[str] | None = None) -> int:
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("aiogram").setLevel(logging.WARNING)
         command: Callable[[Settings, argparse.Namespace], int] = options.command
+        if getattr(options, "staff", SYSTEM) != SYSTEM and not hasattr(options, "at_the_machine"):
+            _known(settings, options.staff)
         return command(settings, options)
     except ValidationError as error:
         fields = "; ".join(f"GELOMBANG_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
@@ -41,6 +45,17 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 2
+
+
+def _known(settings: Settings, name: str) -> None:
+    """A command of which is kept who gave it is given by a member of staff, once there is one."""
+
+    async def work(db: Any) -> int:
+        if not await pending_migrations(db) and not await members.known(name):
+            raise ValueError(f"there is no active member of staff called {name} (gelombang staff list)")
+        return 0
+
+    with_database(settings, work)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

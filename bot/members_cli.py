@@ -11,6 +11,7 @@ from bot.staff_cli import Add, staffed, with_database
 from bot.wave_cli import refusing
 from domain import audit, clock
 from domain.staff import members
+from handlers import i18n
 from models.database import writing
 from models.enums import Role
 from models.staff import StaffMember
@@ -23,6 +24,7 @@ EXPORT_HEAD = [
 def add_commands(add: Add) -> None:
     """All commands of this module."""
     staff = add("staff", _staff, "members of staff: add, invite, list, revoke")
+    staff.set_defaults(at_the_machine=True)  # whoever holds the machine lets the first ones in: no member has to
     what = staff.add_subparsers(dest="what", required=True, metavar="WHAT")
     what.add_parser("list", help="everybody, with roles and provinces")
     added = staffed(what.add_parser("add", help="a new member, or other roles for one; prints an invitation"))
@@ -38,7 +40,7 @@ def add_commands(add: Add) -> None:
     log = add("audit", _audit, "the log of what staff did: verify, export, published heads")
     what = log.add_subparsers(dest="what", required=True, metavar="WHAT")
     verify = what.add_parser("verify", help="look through the whole chain; 1 where anything is changed or missing")
-    verify.add_argument("--heads", type=Path, help="heads that were kept elsewhere: lines of number,hash")
+    verify.add_argument("--heads", type=Path, help="a copy of /audit/heads.csv that was kept elsewhere")
     exported = what.add_parser("export", help="the whole log as CSV")
     exported.add_argument("file", type=Path)
     what.add_parser("heads", help="what was published: number,hash of the last entry of each day")
@@ -92,7 +94,7 @@ def _audit(settings: Settings, options: argparse.Namespace) -> int:
                 known = _heads(options.heads) if options.heads else {}
                 found = await audit.verify(known)
                 for problem in found.problems:
-                    print(problem, file=sys.stderr)
+                    print(i18n.text("en", f"staff.audit_{problem.kind}", {"entry": problem.entry}), file=sys.stderr)
                 good = "every entry follows the one before" if not found.problems else "NOT as it was written"
                 print(f"{found.entries:,} entries, head {found.head.hex()}: {good}")
                 return int(bool(found.problems))
@@ -120,7 +122,7 @@ async def export(file: Any) -> int:
 
 def _heads(path: Path) -> dict[int, bytes]:
     try:
-        pairs = [line.split(",") for line in path.read_text().split() if line]
+        pairs = [line.split(",")[:2] for line in path.read_text().split() if line]
         return {int(number): bytes.fromhex(digest) for number, digest in pairs}
     except ValueError:
         raise ValueError(f"{path}: lines of number,hash are expected") from None

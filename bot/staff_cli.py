@@ -1,4 +1,4 @@
-"""Commands for staff until they have a bot of their own: lists of people, and cases to decide."""
+"""Commands for operators: lists of people, templates, notices, how cards are read."""
 
 import argparse
 import asyncio
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bot.settings import Settings
-from domain import clock, regions
+from domain import clock
 from domain.errors import DomainError
 from domain.notices.actions import rungs_of, standing_of_all
 from domain.verification.actions.cards import reading_rates
@@ -47,9 +47,6 @@ def with_database(settings: Settings, work: Callable[..., Coroutine[Any, Any, in
 
 def add_commands(add: Add) -> None:
     """All commands of this module."""
-    page = add("review", _review, "decide cases on a page of this machine")
-    page.add_argument("--staff", required=True, help="your name; votes are kept with it")
-    page.add_argument("--port", type=int, default=8090)
     templates = add("templates", _templates, "make WhatsApp's templates and submit them, or see how far they are")
     templates.add_argument("what", choices=["sync", "check"])
     notices = add("notices", _notices, "who was told what, and why some could not be reached")
@@ -94,18 +91,6 @@ def _notices(settings: Settings, options: argparse.Namespace) -> int:
             return 0
         for line in await rungs_of(options.person):
             print(line)
-        return 0
-
-    return with_database(settings, work)
-
-
-def _review(settings: Settings, options: argparse.Namespace) -> int:
-    from bot.gateways.media import MediaFolder  # noqa: PLC0415 - the web server is only loaded where it is used
-    from bot.review import serve_review  # noqa: PLC0415
-
-    async def work(db: Any) -> int:
-        regions.load()
-        await serve_review(options.staff, MediaFolder(settings.media_dir), options.port)
         return 0
 
     return with_database(settings, work)

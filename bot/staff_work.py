@@ -34,7 +34,7 @@ Result: TypeAlias = dict[str, Any]
 async def _audit_verify(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
     found = await audit.verify()
     if found.problems:
-        lines = [["staff.audit_problem", {"problem": problem}] for problem in found.problems[:10]]
+        lines = [[f"staff.audit_{problem.kind}", {"entry": problem.entry}] for problem in found.problems[:10]]
         return {"lines": [["staff.audit_bad", {"count_number": len(found.problems)}], *lines]}
     return {"lines": [["staff.audit_good", {"count_number": found.entries, "head": found.head.hex()}]]}
 

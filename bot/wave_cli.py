@@ -1,4 +1,4 @@
-"""Commands for waves and draws, until staff have a bot of their own."""
+"""Commands for waves and draws."""
 
 import argparse
 import getpass

@@ -91,12 +91,20 @@ async def record(
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with the log: of which kind, and at which entry (or entries)."""
+
+    kind: str
+    entry: str
+
+
+@dataclass(frozen=True)
 class Verified:
-    """How far the log is good: entries looked at, the last hash, and what is wrong in words (nothing: it is good)."""
+    """How far the log is good: entries looked at, the last hash, and what is wrong (nothing: it is good)."""
 
     entries: int
     head: bytes
-    problems: list[str]
+    problems: list[Problem]
 
 
 async def entries() -> AsyncIterator[AuditEntry]:
@@ -115,29 +123,29 @@ async def verify(known: Mapping[int, bytes] | None = None) -> Verified:
     published: dict[int, set[bytes]] = {}
     for number, kept in heads:
         published.setdefault(number, set()).add(kept)
-    problems: list[str] = []
+    problems: list[Problem] = []
     count, previous, expected = 0, START, 1
     try:
         async for entry in entries():
             problems += _wrong(entry, expected, previous)
             if published.pop(entry.number, {bytes(entry.hash)}) != {bytes(entry.hash)}:
-                problems.append(f"entry {entry.number}: not the hash that was published")
+                problems.append(Problem("not_as_published", str(entry.number)))
             count, previous, expected = count + 1, bytes(entry.hash), entry.number + 1
     except KeyringError:
-        problems.append(f"entry {expected} or a later one: its words can't be opened")
-    problems += [f"entry {number}: published once, and missing now" for number in sorted(published)]
+        problems.append(Problem("sealed", str(expected)))
+    problems += [Problem("cut", str(number)) for number in sorted(published)]
     return Verified(count, previous, problems)
 
 
-def _wrong(entry: AuditEntry, expected: int, previous: bytes) -> list[str]:
+def _wrong(entry: AuditEntry, expected: int, previous: bytes) -> list[Problem]:
     found = []
     if entry.number != expected:
-        missing = f"{expected} to {entry.number - 1}" if entry.number - expected > 1 else str(expected)
-        found.append(f"entry {missing}: missing")
+        last = entry.number - 1
+        found.append(Problem("missing", f"{expected}-{last}" if last > expected else str(expected)))
     elif bytes(entry.previous) != previous:
-        found.append(f"entry {entry.number}: does not follow the one before")
+        found.append(Problem("out_of_order", str(entry.number)))
     if hash_of(entry) != bytes(entry.hash):
-        found.append(f"entry {entry.number}: changed after it was written")
+        found.append(Problem("changed", str(entry.number)))
     return found
 
 

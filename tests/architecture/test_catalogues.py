@@ -125,6 +125,7 @@ STAFF = (
     | {f"staff.payouts_new_{kind}" for kind in PAYOUT_KINDS}
     | {f"staff.assist_{name}" for name in people.FORM}
     | {f"staff.step_{step.name.partition('.')[2]}" for step in registration.FLOW.steps}
+    | {f"staff.audit_{kind}" for kind in ("changed", "missing", "out_of_order", "not_as_published", "cut", "sealed")}
     | {f"staff.ask_{how}" for how in ("later", "spread")}
 )
 

@@ -236,11 +236,11 @@ async def test_ten_cases_in_two_minutes_a_chart_a_colleague_and_an_altered_entry
         connection.close()
         await answer(page, "/audit", "Catatan audit")
         await press(page, "Periksa rantai", "masalah ditemukan")
-        await hears(page, "entry 9: changed after it was written")
+        await hears(page, "Catatan 9: diubah setelah ditulis")
         await picture(page, "staff-5-altered")
         code, said = await gelombang(server, "audit", "verify")
         assert code == 1
-        assert "entry 9: changed" in said
+        assert "Entry 9: changed" in said
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

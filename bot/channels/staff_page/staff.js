@@ -52,7 +52,11 @@ function bubble(mine, text) {
   return row;
 }
 
-function down() { log.scrollTop = log.scrollHeight; }
+// To the end; but what is taller than the screen is read from its beginning.
+function down() {
+  const last = log.lastElementChild;
+  log.scrollTop = last && last.offsetHeight > log.clientHeight ? last.offsetTop - 12 : log.scrollHeight;
+}
 
 function show(messages) {
   for (const message of messages) {
