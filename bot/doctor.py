@@ -163,6 +163,14 @@ def _channels(settings: Settings) -> Iterator[Finding]:
         yield Finding("bad", "Telegram: webhook mode needs GELOMBANG_TELEGRAM_SECRET (1-256 of A-Z a-z 0-9 _ -)")
     else:
         yield Finding("ok", f"Telegram: webhook at {settings.public_url.rstrip('/')}/webhooks/telegram")
+    if not settings.staff_telegram_token.get_secret_value():
+        yield Finding("note", f"staff: the page {address}/staff only (set GELOMBANG_STAFF_TELEGRAM_TOKEN for a bot)")
+    elif settings.staff_telegram_token == settings.telegram_token:
+        yield Finding("bad", "staff: their bot must not be the applicants' bot")
+    elif settings.telegram_mode == "webhook" and not settings.staff_telegram_secret.get_secret_value():
+        yield Finding("bad", "staff: webhook mode needs GELOMBANG_STAFF_TELEGRAM_SECRET")
+    else:
+        yield Finding("ok", f"staff: their bot by {settings.telegram_mode}, and the page {address}/staff")
     yield from _twilio(settings)
 
 

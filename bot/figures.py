@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 
+from tortoise.expressions import Q
+
 from bot.channel import Receive
 from bot.tasks import again_and_again
 from domain import audit
@@ -52,8 +54,9 @@ class FiguresFeed:
         if now.astimezone(WIB).hour < self._hour:
             return
         day = day_of(now)
-        waiting = StaffChat.filter(member__revoked_at=None, member__daily=True, ends_at__isnull=False)
-        for chat in await waiting.exclude(told_on=day).prefetch_related("member"):
+        untold = Q(told_on__isnull=True) | Q(told_on__lt=day)
+        waiting = StaffChat.filter(untold, member__revoked_at__isnull=True, member__daily=True, ends_at__isnull=False)
+        for chat in await waiting.order_by("id"):
             await self._receive(
                 Inbound(
                     channel=Channel.INTERNAL,
