@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 FACENET := .venv-facenet/bin
 
-.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards bench-notices bench-payouts rehearse-payouts rehearse-notices bench-draw bench-catalogue facenet-worker test-facenet lock messages clean
+.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards bench-notices bench-payouts rehearse-payouts rehearse-notices bench-draw bench-figures bench-catalogue facenet-worker test-facenet lock messages clean
 
 # For trying out: a civil registry of two people who never existed, unless one is set.
 ifeq ($(shell grep -s '^GELOMBANG_REGISTRY' .env),)
@@ -56,6 +56,9 @@ rehearse-notices: .venv/dev  ## a wave's news over HTTP to stand-ins, with failu
 
 bench-draw: .venv/dev  ## 200,000 places drawn among 7.6 million applicants, published and checked
 	$(BIN)/python -m benchmarks.draw
+
+bench-figures: .venv/dev  ## the programme in figures: counted in the background, read in no time (PEOPLE=7600000)
+	$(BIN)/python -m benchmarks.figures
 
 bench-catalogue: .venv/dev  ## pages and search among 1,500 and 100,000 trainings, beside the ORM and partial_ratio
 	$(BIN)/python -m benchmarks.catalogue

@@ -116,6 +116,11 @@ async def _wave_draw(db: BaseDBAsyncClient, settings: Settings, given: Mapping[s
     return {"lines": [["staff.wave_is_drawn", {"wave": wave.number}]], "choices": [["!waves", "staff.waves_button"]]}
 
 
+async def _wave_dice(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str, Any]) -> Result:
+    agreed = await _draws(db, settings).dice(given["number"], given["by"], given["throws"])
+    return {"lines": [["staff.dice_agreed" if agreed else "staff.dice_kept", {}]]}
+
+
 def _draws(db: BaseDBAsyncClient, settings: Settings) -> Any:
     from bot.draws import Draws  # noqa: PLC0415 - loads numpy
     from bot.gateways.beacon import Drand  # noqa: PLC0415
@@ -202,6 +207,7 @@ KINDS: dict[str, Do] = {
     "payouts_reconcile": _payouts_reconcile,
     "wave_freeze": _wave_freeze,
     "wave_draw": _wave_draw,
+    "wave_dice": _wave_dice,
     "import": _import,
 }
 

@@ -21,7 +21,7 @@ from domain.waves.draw import Entrants, Seat, cut_offs, parse, ranking, select
 from domain.waves.freeze import Clock, keep_claim
 from domain.waves.keys import keyed, seed_of
 from domain.waves.publication import ENTRANTS_HEAD, moment
-from domain.waves.rules import ticket_length
+from domain.waves.rules import MOST_THROWS, THROWS, ticket_length
 from models.draws import DrawTables
 from models.enums import Randomness, WaveStatus
 from models.wave import DiceThrow, FrozenBlock, Place, RankBlock, Wave
@@ -29,8 +29,6 @@ from models.wave import DiceThrow, FrozenBlock, Place, RankBlock, Wave
 TICKETS = 4_096  # a block of the ranking: what a browser fetches to find one ticket
 PLACES = 2_500  # a transaction: 100 ms
 AT_ONCE = 8  # blocks that are looked at side by side
-MOST_THROWS = 400
-THROWS = 50  # of a die: 129 bits
 
 
 @dataclass(frozen=True)

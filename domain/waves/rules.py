@@ -10,6 +10,7 @@ from models.enums import PlaceStatus, WaveStatus
 
 # Crockford's base 32: no I, L, O or U, so that a ticket read from a small screen is typed back right.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+THROWS, MOST_THROWS = 50, 400  # of a die: 129 bits and more
 
 # What a wave may become; everything else is refused.
 FOLLOWS: Mapping[WaveStatus, frozenset[WaveStatus]] = {

@@ -97,25 +97,26 @@ class StaffPhone:
             body = {"message_id": number, "date": 1, "from": person, "chat": chat, **content}
             self.peer.post({"update_id": number, "message": body})
         await self.peer.until(lambda: len(self.heard) > count)
-        await asyncio.sleep(0.3)  # what follows in the same turn
 
-    async def say(self, *texts: str) -> str:
-        for text in texts:
-            await self.send(text=text)
-        return self.text
+    async def say(self, text: str, then: str) -> str:
+        """Write, and wait for the bot's words."""
+        return await self._and_hear(then, text=text)
 
-    async def press(self, label: str) -> str:
+    async def press(self, label: str, then: str) -> str:
+        """Press the last button of this label, and wait for the bot's words."""
         rows = [message["reply_markup"].get("inline_keyboard", []) for message in self.heard[-3:]]
         buttons = [button for markup in rows for row in markup for button in row]
-        await self.send(data=next(b["callback_data"] for b in reversed(buttons) if label in b["text"]))
-        return self.text
+        return await self._and_hear(
+            then, data=next(b["callback_data"] for b in reversed(buttons) if label in b["text"])
+        )
 
-    @property
-    def text(self) -> str:
-        text: str = self.heard[-1]["text"]
-        return text
+    async def _and_hear(self, words: str, **content: Any) -> str:
+        count = len(self.heard)
+        await self.send(**content)
+        await self.peer.until(lambda: any(words in message["text"] for message in self.heard[count:]))
+        await asyncio.sleep(0.2)  # what follows it
+        return next(message["text"] for message in self.heard[count:] if words in message["text"])
 
     async def enter(self, token: str) -> None:
-        await self.say(f"/start {token}")
-        self.secret = secret_in(next(m["text"] for m in self.heard if "secret=" in m["text"]))
-        assert "Mau mengerjakan apa?" in await self.say(pyotp.TOTP(self.secret).now())
+        self.secret = secret_in(await self.say(f"/start {token}", "secret="))
+        await self.say(pyotp.TOTP(self.secret).now(), "Mau mengerjakan apa?")

@@ -5,11 +5,13 @@ import re
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page
 
 from tests.e2e.people import SITI, card
-from tests.e2e.server import ROOT, Server, free_port, serving
+from tests.e2e.server import ROOT, Server, serving
+from tests.e2e.staff import StaffChat, invitation
 from tests.e2e.test_page import answer, hears, needs_chromium, page, photo, picture, press
 
 __all__ = ["page"]
@@ -67,28 +69,15 @@ async def test_a_bank_vouches_and_an_appeal_is_granted(page: Page, tmp_path: Pat
         await hears(page, "Ada kabar tentang pemeriksaan")
         await picture(page, "kyc-registry-fails")
         await press(page, "Minta diperiksa lagi", "Permintaan Anda dicatat")
-        await staff_accepts(page, server)
+        await staff_accepts(server)
         await hears(page, "Petugas sudah memeriksa")
         await picture(page, "kyc-appeal-granted")
 
 
-async def staff_accepts(page: Page, server: Server) -> None:
-    """The real command of the review page, in a tab of its own."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "review", "--staff", "Ani", "--port", str(free_port()),
-        cwd=server.folder, env={**server.environment, "PYTHONUNBUFFERED": "1"}, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        link = re.search(r"http://\S+", (await asyncio.wait_for(process.stdout.readline(), 20)).decode())
-        assert link
-        desk = await page.context.new_page()
-        await desk.goto(link[0])
-        await desk.locator("main a").first.click()
-        await picture(desk, "kyc-appeal-case")
-        await desk.get_by_role("button", name="Accept").click()
-        await expect(desk.locator(".said")).to_have_text("Your decision is kept.")
-        await desk.close()
-    finally:
-        process.terminate()
-        await process.wait()
+async def staff_accepts(server: Server) -> None:
+    """A member of staff decides the case in their bot."""
+    async with aiohttp.ClientSession() as session:
+        ani = StaffChat(session, server.url)
+        await ani.enter(await invitation(server, "ani", "reviewer"))
+        assert await ani.say("/periksa") == ["staff.case"]
+        assert await ani.press("accept") == ["staff.decided", "staff.no_cases"]

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pyotp
 
 from domain.staff import members
-from handlers.engine import Engine
+from handlers import i18n
+from handlers.engine import Engine, TurnResult
 from models.database import writing
 from models.enums import Channel, Role
 from models.staff import StaffMember
@@ -18,6 +19,16 @@ class Officer(Person):
     def __init__(self, engine: Engine, name: str, clock: Clock, channel: Channel = Channel.STAFF_BROWSER) -> None:
         super().__init__(engine, f"{name}-" + "x" * 32 if channel == Channel.STAFF_BROWSER else name, channel)
         self.name, self.clock = name, clock
+
+    def _hear(self, result: TurnResult) -> list[str]:
+        """As for everybody; whatever is said fits Telegram in each language."""
+        heard = super()._hear(result)
+        for message in self.last:
+            for language in i18n.LANGUAGES:
+                shown = i18n.render(message.body.say, language)
+                assert len(i18n.with_details(shown).text) <= 4096
+                assert all(choice.label and len(choice.id.encode()) <= 64 for choice in shown.choices)
+        return heard
 
     async def code(self) -> str:
         """What their code generator shows, half a minute after the last one."""

@@ -6,9 +6,10 @@ from typing import Any
 from domain.clock import WIB
 from domain.errors import DomainError
 from domain.staff.rules import Permission
-from domain.waves import actions, drawing
+from domain.waves import actions
 from domain.waves.actions import Plan
 from domain.waves.funnel import funnel
+from domain.waves.rules import MOST_THROWS, THROWS
 from handlers.conversation import Act, Choice, Done, Go, Outcome, Say, Step, Turn, pressed
 from handlers.conversations.staff import door, tasks
 from handlers.conversations.staff.home import MENU
@@ -140,21 +141,17 @@ def take_plan(turn: Turn) -> Outcome:
 
 def ask_dice(turn: Turn) -> Say:
     """Dice that were thrown in public."""
-    return Say("staff.ask_dice", {"least": drawing.THROWS}, (MENU,))
+    return Say("staff.ask_dice", {"least": THROWS}, (MENU,))
 
 
 def take_dice(turn: Turn) -> Outcome:
     """The throws, as this member saw them."""
     if (first := door.proven(turn)) is not None:
         return first
-    number, member = turn.draft["wave"], turn.staff
-    assert member is not None
-
-    async def action() -> Done:
-        agreed = await drawing.throw_dice(number, member.name, turn.inbound.text or "", turn.now)
-        return await _show(turn, number, Say("staff.dice_agreed" if agreed else "staff.dice_kept"))
-
-    return Act(action)
+    throws = "".join((turn.inbound.text or "").split())
+    if not THROWS <= len(throws) <= MOST_THROWS or set(throws) - set("123456"):
+        raise DomainError("staff.dice_throws", least=THROWS)
+    return tasks.ask(turn, "wave_dice", number=turn.draft["wave"], throws=throws)
 
 
 _PERMISSION = Permission.WAVES
