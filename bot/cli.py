@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     settlement_cli.add_commands(add)
     training_cli.add_commands(add)
     reply = add("reply", _reply, "answer a request; the text goes to the person's chat")
-    reply.add_argument("number", type=int)
+    staff_cli.staffed(reply).add_argument("number", type=int)
     reply.add_argument("text")
     return parser
 
@@ -252,7 +252,7 @@ def _reply(settings: Settings, options: argparse.Namespace) -> int:
     from handlers.staff_reply import reply  # noqa: PLC0415
 
     async def work(db: Any) -> int:
-        await reply(db, options.number, options.text)
+        await reply(db, options.number, options.text, options.staff)
         print("queued: the running server delivers it within 15 seconds")
         return 0
 

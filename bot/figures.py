@@ -19,7 +19,7 @@ from models.staff import StaffChat
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 30.0
+LOOK_SECONDS = 10.0
 
 
 class FiguresFeed:

@@ -8,9 +8,10 @@ from typing import Any
 
 from bot.exports import export
 from bot.settings import Settings
-from bot.staff_cli import Add
+from bot.staff_cli import Add, staffed
 from bot.wave_cli import refusing
 from domain import clock
+from domain.audit import record
 from domain.errors import DomainError
 from domain.money.accounts import link_provider
 from domain.money.paying import masked
@@ -25,7 +26,7 @@ def add_commands(add: Add) -> None:
     settle = add("settlement", _settlement, "what providers are owed for redeemed codes (docs/payouts.md)")
     what = settle.add_subparsers(dest="what", required=True, metavar="WHAT")
     what.add_parser("owed", help="what each provider is owed and was paid")
-    account = what.add_parser("account", help="the account that a provider is paid on from now on")
+    account = staffed(what.add_parser("account", help="the account that a provider is paid on from now on"))
     account.add_argument("provider", help="its code")
     account.add_argument("--institution", required=True, help="the bank's short name, such as bca or bni")
     account.add_argument("--number", required=True)
@@ -75,6 +76,7 @@ async def _use_account(settings: Settings, options: argparse.Namespace) -> None:
             raise DomainError("staff.account_differs")
     async with writing():
         account = await link_provider(provider.id, options.institution, number, options.holder, clock.now())
+        await record(options.staff, "provider.account", f"provider:{provider.code}", now=clock.now(), after=number)
     print(f"{provider.name} is paid on {account.institution} {masked(account.number)}")
 
 

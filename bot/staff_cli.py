@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bot.settings import Settings
+from bot.tables import sha256_of
 from domain import clock
+from domain.audit import record
 from domain.errors import DomainError
 from domain.notices.actions import rungs_of, standing_of_all
 from domain.verification.actions.cards import reading_rates
 from domain.verification.actions.lists import ListTerms, define, overview
 from models import crypto
-from models.database import database
+from models.database import database, writing
 from models.enums import ListKind
 from models.verification import PersonList
 
@@ -62,6 +64,7 @@ def add_commands(add: Add) -> None:
     imported.add_argument("--reason", help="why it shuts people out, in Indonesian, as they read it")
     imported.add_argument("--reason-en", help="the same in English")
     imported.add_argument("--report", type=Path, help="where bad lines go (default: FILE.report.csv)")
+    staffed(imported)
 
 
 def _templates(settings: Settings, options: argparse.Namespace) -> int:
@@ -125,6 +128,9 @@ def _import_list(settings: Settings, options: argparse.Namespace) -> int:
         report_path = options.report or options.file.with_name(f"{options.file.name}.report.csv")
         as_of = options.as_of or clock.day_of(clock.now())
         report = await import_list(db, person_list, options.file, as_of, report_path)
+        async with writing():
+            digest, subject = sha256_of(options.file).hex(), f"list_{options.code}"
+            await record(options.staff, "imported", subject, now=clock.now(), after=digest, words=str(report)[:400])
         print(f"{options.code}: {report}")
         if report.refused:
             print(f"bad lines, by number and reason: {report_path}")

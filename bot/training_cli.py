@@ -10,8 +10,10 @@ from tortoise.functions import Count
 
 from bot.settings import Settings
 from bot.staff_cli import Add, staffed
+from bot.tables import sha256_of
 from bot.wave_cli import refusing
 from domain import clock, regions
+from domain.audit import record
 from domain.programme import DEFAULT, load
 from domain.surveys.actions import survey_called
 from domain.trainings import listings, redemption, reviews
@@ -30,13 +32,14 @@ def add_commands(add: Add) -> None:
     imported = what.add_parser("import", help="take a catalogue from CSV, XLSX or JSON, by the providers' ids")
     imported.add_argument("file", type=Path)
     imported.add_argument("--report", type=Path, help="where refused lines go (default: FILE.report.csv)")
+    staffed(imported)
     made = what.add_parser("sample", help="write a made-up catalogue, the same for the same seed")
     made.add_argument("file", type=Path)
     made.add_argument("--count", type=int, default=1_500)
     made.add_argument("--seed", type=int, default=2020)
     what.add_parser("list", help="how many trainings each platform sells")
     for name, text in (("suspend", "take a training out of the menus"), ("restore", "put it back")):
-        what.add_parser(name, help=text).add_argument("number", type=int)
+        staffed(what.add_parser(name, help=text)).add_argument("number", type=int)
     certificates = add("certificates", _certificates, "photos of certificates that wait for staff")
     certificates.add_argument("what", choices=["list", "accept", "reject"])
     certificates.add_argument("number", type=int, nargs="?")
@@ -52,9 +55,11 @@ def add_commands(add: Add) -> None:
     new = what.add_parser("add", help="a provider's first key for the redemption API; a new provider is made")
     new.add_argument("code")
     new.add_argument("--name", default="")
+    staffed(new)
     rotate = what.add_parser("rotate", help="a new key; the old one is good for a while still")
     rotate.add_argument("code")
     rotate.add_argument("--days", type=float, default=OVERLAP_DAYS, help="that the old key is good for; 0: lost key")
+    staffed(rotate)
     told = what.add_parser("report", help="evaluate a period: a page with charts, a table, and what is proposed")
     told.add_argument("--first", type=date.fromisoformat, required=True, help="first day")
     told.add_argument("--last", type=date.fromisoformat, required=True, help="last day")
@@ -68,7 +73,7 @@ def add_commands(add: Add) -> None:
         ("suspend", "take all of a provider's trainings out of the menus"),
         ("restore", "put them back"),
     ):
-        what.add_parser(name, help=text).add_argument("code")
+        staffed(what.add_parser(name, help=text)).add_argument("code")
 
 
 def _trainings(settings: Settings, options: argparse.Namespace) -> int:
@@ -96,6 +101,7 @@ def _trainings(settings: Settings, options: argparse.Namespace) -> int:
                 async with writing():
                     suspended = options.what == "suspend"
                     training = await listings.suspend_training(options.number, now, suspended=suspended)
+                    await record(options.staff, f"training.{options.what}", f"training:{options.number}", now=now)
                 print(f"training {training.id} is {'out of' if suspended else 'back in'} the menus")
         return 0
 
@@ -108,6 +114,9 @@ async def _import(options: argparse.Namespace) -> int:
     regions.load()
     report_path = options.report or options.file.with_name(f"{options.file.name}.report.csv")
     report = await import_catalogue(options.file, report_path, clock.now)
+    async with writing():
+        digest = sha256_of(options.file).hex()
+        await record(options.staff, "imported", "catalogue", now=clock.now(), after=digest, words=str(report)[:400])
     print(report)
     if report.refused:
         print(f"refused lines, by number and reason: {report_path}")
@@ -170,9 +179,9 @@ def _providers(settings: Settings, options: argparse.Namespace) -> int:
                 )
                 if await ProviderKey.filter(provider_id=provider.id).exists():
                     raise ValueError(f"{options.code} has a key: gelombang providers rotate {options.code}")
-                await _key(provider, timedelta(0))
+                await _key(provider, timedelta(0), options.staff)
             case "rotate":
-                await _key(await redemption.provider_named(options.code), timedelta(days=options.days))
+                await _key(await redemption.provider_named(options.code), timedelta(days=options.days), options.staff)
             case "report":
                 await _report(settings, options)
             case "proposals":
@@ -188,6 +197,7 @@ def _providers(settings: Settings, options: argparse.Namespace) -> int:
                 async with writing():
                     provider = await redemption.provider_named(options.code)
                     await listings.suspend_provider(provider, now, suspended=options.what == "suspend")
+                    await record(options.staff, f"provider.{options.what}", f"provider:{provider.code}", now=now)
                 print(f"{provider.name} is {'suspended' if options.what == 'suspend' else 'active'}")
         return 0
 
@@ -204,10 +214,11 @@ async def _report(settings: Settings, options: argparse.Namespace) -> None:
     print(f"{counts}: {options.out / 'index.html'}")
 
 
-async def _key(provider: Provider, overlap: timedelta) -> None:
-    key = secrets.token_urlsafe(32)
+async def _key(provider: Provider, overlap: timedelta, staff: str) -> None:
+    key, now = secrets.token_urlsafe(32), clock.now()
     async with writing():
-        await redemption.give_key(provider, provider.code, key, clock.now(), overlap)
+        await redemption.give_key(provider, provider.code, key, now, overlap)
+        await record(staff, "provider.key", f"provider:{provider.code}", now=now)
     print(f"client_code {provider.code}\nsign_key    {key}\nShown this once: send it to the provider by a safe way.")
 
 

@@ -5,6 +5,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
 from domain import clock
+from domain.audit import record
 from domain.errors import DomainError
 from domain.staff.actions import close_help_request
 from handlers.conversation import Say
@@ -13,7 +14,7 @@ from models.enums import OutboxStatus
 from models.turns import OutboxRow, TurnTables
 
 
-async def reply(db: BaseDBAsyncClient, number: int, text: str) -> None:
+async def reply(db: BaseDBAsyncClient, number: int, text: str, staff: str) -> None:
     """Close a request and post the answer to the chat its person used last; ValueError where it is not open."""
     now, tables = clock.now(), TurnTables(db)
     async with in_transaction() as transaction:
@@ -21,6 +22,7 @@ async def reply(db: BaseDBAsyncClient, number: int, text: str) -> None:
             conversation_id = await close_help_request(number, now)
         except DomainError:
             raise ValueError(f"request {number} is not open") from None
+        await record(staff, "talk.replied", f"request:{number}", now=now, after=text)
         seat = (await tables.lock(transaction, [], [conversation_id]))[conversation_id]
         body = Body(Say("help.reply", {"text": text}))
         row = OutboxRow(

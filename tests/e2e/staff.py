@@ -115,7 +115,8 @@ class StaffPhone:
         await self.send(**content)
         await self.peer.until(lambda: any(words in message["text"] for message in self.heard[count:]))
         await asyncio.sleep(0.2)  # what follows it
-        return next(message["text"] for message in self.heard[count:] if words in message["text"])
+        text: str = next(message["text"] for message in self.heard[count:] if words in message["text"])
+        return text
 
     async def enter(self, token: str) -> None:
         self.secret = secret_in(await self.say(f"/start {token}", "secret="))

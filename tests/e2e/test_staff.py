@@ -4,6 +4,9 @@ REHEARSAL_PEOPLE sets how many people the broadcasts go to (default: 6,000).
 """
 
 import asyncio
+import csv
+import hashlib
+import json
 import os
 import re
 import signal
@@ -274,3 +277,32 @@ async def test_without_a_secret_of_their_own_nobody_reads_anything(path: str, tm
             ) as answer:
                 assert answer.status in {200, 400, 404}
                 assert b"staff." not in await answer.read()
+
+
+async def test_commands_are_given_by_members_and_stand_in_the_log_that_anybody_can_compute_again(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as server, aiohttp.ClientSession() as session:
+        await invitation(server, "sari", "wave_manager")
+        code, said = await gelombang(server, "waves", "close", "1", "--staff", "budi")
+        assert (code, "no active member of staff called budi" in said) == (2, True)
+        code, said = await gelombang(server, "waves", "close", "1", "--staff", "Sari")
+        assert code == 0, said
+        code, said = await gelombang(server, "audit", "export", "log.csv")
+        assert code == 0, said
+        with (tmp_path / "log.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["action"] for row in rows] == ["member.added", "member.invited", "wave.closed"]
+        for row in rows:
+            hashed = [int(row["number"]), *(row[name] for name in list(row)[1:9])]
+            text = json.dumps(hashed, separators=(",", ":"), ensure_ascii=True)
+            assert hashlib.sha256(text.encode()).hexdigest() == row["hash"]
+            assert hashlib.sha256(row["words"].encode()).hexdigest() == row["words_sha256"]
+        assert [row["previous"] for row in rows[1:]] == [row["hash"] for row in rows[:-1]]
+        await until(lambda: counted(server, "SELECT 1 FROM audit_head"), 60)
+        async with session.get(f"{server.url}/audit/heads.csv") as answer:
+            number, digest, _ = (await answer.text()).strip().split(",")
+        assert rows[int(number) - 1]["hash"] == digest
+        (tmp_path / "kept.csv").write_text(f"{number},{digest}\n")
+        code, said = await gelombang(server, "audit", "verify", "--heads", "kept.csv")
+        assert code == 0, said
