@@ -12,7 +12,8 @@ class Broadcast(Model):
 
     ``segment`` and ``texts`` are JSON (domain.staff.segments, texts by language), ``digest`` is of both and of the
     recipients, as they were approved. ``frozen_to`` is how far recipients were looked for. ``spread`` seconds is over
-    how long it goes out from ``starts_at`` on. ``sms``: whether people without a chat get it by SMS.
+    how long it goes out from ``starts_at`` on. ``released`` counts recipients whose notices were made. ``sms``: whether
+    people without a chat get it by SMS.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -23,6 +24,7 @@ class Broadcast(Model):
     frozen_to = fields.BigIntField(default=0)
     count = fields.IntField(default=0)
     left_out = fields.IntField(default=0)
+    released = fields.IntField(default=0)
     digest = fields.BinaryField(null=True)
     prepared_by = fields.CharField(max_length=64)
     prepared_at = fields.DatetimeField()

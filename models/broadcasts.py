@@ -60,10 +60,15 @@ class BroadcastTables(TurnTables):
         )
         return int(rows[0]["number"])
 
-    async def people(self, db: BaseDBAsyncClient) -> tuple[int, int]:
-        """The highest number of a person, and how many there are."""
-        rows = await db.execute_query_dict("SELECT COALESCE(MAX(id), 0) AS last, COUNT(*) AS number FROM person")
-        return int(rows[0]["last"]), int(rows[0]["number"])
+    async def last_person(self, db: BaseDBAsyncClient) -> int:
+        """The highest number of a person."""
+        rows = await db.execute_query_dict("SELECT COALESCE(MAX(id), 0) AS last FROM person")
+        return int(rows[0]["last"])
+
+    async def everybody(self, db: BaseDBAsyncClient) -> int:
+        """How many people there are."""
+        rows = await db.execute_query_dict("SELECT COUNT(*) AS number FROM person")
+        return int(rows[0]["number"])
 
     async def frozen(self, db: BaseDBAsyncClient, broadcast_id: int, after: int, limit: int) -> list[tuple[int, int]]:
         """Recipients in the order of their ids: (id, person)."""
@@ -92,6 +97,15 @@ class BroadcastTables(TurnTables):
             [broadcast_id],
         )
         return {row["status"]: int(row["number"]) for row in rows}
+
+    async def under_way(self, db: BaseDBAsyncClient, broadcast_id: int) -> int:
+        """Recipients that were released and have not come to anything yet: never many."""
+        rows = await db.execute_query_dict(
+            "SELECT COUNT(*) AS number FROM broadcast_recipient "  # noqa: S608
+            f"WHERE broadcast_id = {self._mark}1 AND status = '{RELEASED}'",
+            [broadcast_id],
+        )
+        return int(rows[0]["number"])
 
     async def let_go(
         self, db: BaseDBAsyncClient, broadcast_id: int, kind: str, priority: int, now: datetime, until: datetime,

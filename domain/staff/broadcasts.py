@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from domain.audit import record
+from domain.audit import SYSTEM, record
 from domain.clock import WIB, day_of
 from domain.errors import DomainError
 from domain.notices.rules import KINDS
@@ -114,9 +114,8 @@ async def freeze_some(db: BaseDBAsyncClient, row: Broadcast, now: datetime) -> b
     Looking again after a crash adds who is missing: a recipient is unique.
     """
     tables = BroadcastTables(db)
-    last, everybody = await tables.people(db)
     own, more = conditions(segment_of(row), texts_of(row), (), tables.moment, row.prepared_at)
-    if row.frozen_to < last:
+    if row.frozen_to < await tables.last_person(db):
         async with writing() as connection:
             if not await Broadcast.filter(id=row.id, status=BroadcastStatus.FREEZING).update(frozen_to=row.frozen_to):
                 return False
@@ -126,7 +125,7 @@ async def freeze_some(db: BaseDBAsyncClient, row: Broadcast, now: datetime) -> b
             row.frozen_to, row.count, row.left_out = until, row.count + added, row.left_out + meant - added
             await Broadcast.filter(id=row.id).update(frozen_to=until, count=row.count, left_out=row.left_out)
         return True
-    digest = await digest_of(db, row)
+    digest, everybody = await digest_of(db, row), await tables.everybody(db)
     async with writing():
         if not await Broadcast.filter(id=row.id, status=BroadcastStatus.FREEZING).update(digest=digest):
             return False
@@ -216,19 +215,21 @@ async def release_some(db: BaseDBAsyncClient, row: Broadcast, now: datetime, hou
         if not await Broadcast.filter(id=row.id, status=BroadcastStatus.RUNNING).update(status=BroadcastStatus.RUNNING):
             return 0
         await tables.follow(connection, row.id)
-        standing = await tables.standing(connection, row.id)
-        waiting, out = standing.get(RecipientStatus.FROZEN, 0), standing.get(RecipientStatus.RELEASED, 0)
+        now_released = (await Broadcast.get(id=row.id)).released
+        waiting, out = row.count - now_released, await tables.under_way(connection, row.id)
         if not waiting and not out:
             await Broadcast.filter(id=row.id).update(ended_at=now)
-            await move(row, BroadcastStatus.DONE, row.approved_by, now)
+            await move(row, BroadcastStatus.DONE, SYSTEM, now)
             return 0
-        may = min(allowed(row, now, hours) - (row.count - waiting), MOST_OUT - out, PORTION)
+        may = min(allowed(row, now, hours) - now_released, MOST_OUT - out, PORTION)
         if may <= 0 or not waiting:
             return 0
-        await Broadcast.filter(id=row.id, started_at=None).update(started_at=now)
+        await Broadcast.filter(id=row.id, started_at__isnull=True).update(started_at=now)
         kind = kind_of(row)
         until = now + timedelta(days=KINDS[kind].days)
-        return await tables.let_go(connection, row.id, kind, KINDS[kind].priority, now, until, may)
+        some = await tables.let_go(connection, row.id, kind, KINDS[kind].priority, now, until, may)
+        await Broadcast.filter(id=row.id).update(released=now_released + some)
+        return some
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class Migration(migrations.Migration):
                 ('frozen_to', fields.BigIntField(default=0)),
                 ('count', fields.IntField(default=0)),
                 ('left_out', fields.IntField(default=0)),
+                ('released', fields.IntField(default=0)),
                 ('digest', fields.BinaryField(null=True)),
                 ('prepared_by', fields.CharField(max_length=64)),
                 ('prepared_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
