@@ -11,6 +11,7 @@ from bot.gateways.media import MediaFolder
 from bot.staff_files import StaffFiles
 from domain.programme import Programme
 from domain.staff import members
+from domain.staff.rules import Member, Permission
 from handlers import i18n
 from handlers.conversation import File, KeptFile
 from handlers.conversations.staff import live
@@ -22,9 +23,20 @@ from models.enums import Channel
 Mailbox = Callable[[Channel, str, int], Awaitable[tuple[int | None, list[Outgoing]]]]
 NewMail = Callable[[int, float], Awaitable[None]]
 
+DOOR = frozenset({"staff.door", "staff.code"})
+# What a member needs to see a file or a message that changes.
+NEEDS = {
+    "photo": Permission.REVIEW,
+    "chart": Permission.FIGURES,
+    "broadcast": Permission.BROADCAST,
+    "payout": Permission.PAYOUTS,
+}
+
 
 class StaffAccess:
     """Gives a chat what belongs to it, as long as its member is signed in."""
+
+    _mailbox: Mailbox
 
     def __init__(
         self,
@@ -38,19 +50,21 @@ class StaffAccess:
         self._db, self._programme, self._engine = db, programme, engine
         self._files, self._media, self._clock = files, media, clock
 
-    async def _message(self, channel: Channel, chat: str, number: int) -> Outgoing | None:
+    async def _message(self, channel: Channel, chat: str, number: int) -> tuple[Outgoing, Member] | None:
         row = await self._engine.tables.message(self._db, address_lookup(channel, chat), number)
         if row is None:
             return None
         member = await members.at(row.conversation_id, self._clock())
-        return outgoing(row) if member is not None and member.signed_in else None
+        return (outgoing(row), member) if member is not None and member.signed_in else None
 
     async def file(self, channel: Channel, chat: str, number: int, at: int) -> tuple[File, bytes] | None:
-        """See StaffDesk."""
-        message = await self._message(channel, chat, number)
-        if message is None or at >= len(message.body.say.files):
+        """See StaffDesk. A photo of a case is gone with the role."""
+        found = await self._message(channel, chat, number)
+        if found is None or at >= len(found[0].body.say.files):
             return None
-        file = message.body.say.files[at]
+        file = found[0].body.say.files[at]
+        if NEEDS.get(file.kind, Permission.FIGURES) not in found[1].permissions:
+            return None
         try:
             return file, await self._files.load(file)
         except KeyError:
@@ -58,11 +72,25 @@ class StaffAccess:
 
     async def live(self, channel: Channel, chat: str, number: int) -> Rendered | None:
         """See StaffDesk."""
-        message = await self._message(channel, chat, number)
-        if message is None or not message.body.say.live:
+        found = await self._message(channel, chat, number)
+        if found is None or not found[0].body.say.live:
+            return None
+        message, member = found
+        if NEEDS[message.body.say.live.partition(":")[0]] not in member.permissions:
             return None
         say = await live(self._db, self._programme, message.body.say.live, self._clock())
         return None if say is None else i18n.render(say, message.row.language)
+
+    async def mailbox(self, channel: Channel, chat: str, after: int) -> tuple[int | None, list[Outgoing]]:
+        """Messages of a chat with an id above ``after``; to who is not signed in only what the door says, and the key
+        of a code generator to nobody: it was in the answer to the invitation.
+        """
+        address_id, messages = await self._mailbox(channel, chat, after)
+        if not messages:
+            return address_id, messages
+        member = await members.at(messages[0].row.conversation_id, self._clock())
+        inside = member is not None and member.signed_in
+        return address_id, [m for m in messages if m.row.key != "staff.enrol" and (inside or m.row.step in DOOR)]
 
     async def keep_file(self, channel: Channel, chat: str, name: str, content: bytes) -> KeptFile | None:
         """See StaffDesk. None where the chat's step asks for no file, so that nothing is kept unasked."""
@@ -75,4 +103,5 @@ class StaffAccess:
 
     def desk(self, receive: Receive, mailbox: Mailbox, new_mail: NewMail) -> StaffDesk:
         """All of it."""
-        return StaffDesk(receive, mailbox, new_mail, self.keep_file, self.file, self.live)
+        self._mailbox = mailbox
+        return StaffDesk(receive, self.mailbox, new_mail, self.keep_file, self.file, self.live)

@@ -24,7 +24,7 @@ from domain.ports import BeaconUnavailableError, GatewayUnavailableError
 from domain.programme import DEFAULT, Programme, load
 from models.broadcasts import BroadcastTables
 from models.database import writing
-from models.staff import StaffTask
+from models.staff import StaffMember, StaffTask
 from models.verification import PersonList
 
 Result: TypeAlias = dict[str, Any]
@@ -215,6 +215,9 @@ KINDS: dict[str, Do] = {
 async def do(db: BaseDBAsyncClient, settings: Settings, number: int) -> Result:
     """Do one task; what it refuses is part of what comes of it."""
     task = await StaffTask.get(id=number)
+    member = await StaffMember.get(id=task.member_id)
+    if member.revoked_at is not None:  # shut out between asking and doing
+        return {"error": "staff.not_allowed"}
     try:
         return await KINDS[task.kind](db, settings, json.loads(task.arguments))
     except DomainError as error:

@@ -7,6 +7,7 @@ acknowledged. See docs/decisions/0002-one-message-one-transaction.md.
 
 import asyncio
 import logging
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ SHOWN = "_shown"  # the draft's field for the buttons of a message that is not t
 # Messages on these channels are fetched by the reader; the row in the database is the delivery.
 PULLED = frozenset({Channel.BROWSER, Channel.STAFF_BROWSER, Channel.TERMINAL})
 STAFF = frozenset({Channel.STAFF_BROWSER, Channel.STAFF_TELEGRAM})
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 SENT, ATTEMPTING = OutboxStatus.SENT.value, OutboxStatus.ATTEMPTING.value
 
 
@@ -342,9 +344,11 @@ class _Work:
 
     async def _turn(self, inbound: Inbound, seat: Seat) -> Turn:
         """What the step sees; who is staff is looked up for each message, so that being revoked counts at once."""
-        turn = self._engine.turn(inbound, seat.conversation, self._now)
         if seat.channel not in STAFF:
-            return turn
+            return self._engine.turn(inbound, seat.conversation, self._now)
+        if inbound.text is not None:  # some of it is kept in plain columns, which take no control characters
+            inbound = msgspec.structs.replace(inbound, text=_CONTROL.sub("", inbound.text))
+        turn = self._engine.turn(inbound, seat.conversation, self._now)
         return msgspec.structs.replace(turn, staff=await members.at(seat.conversation.id, self._now))
 
     async def _refused(self, turn: Turn, error: DomainError) -> Stay:

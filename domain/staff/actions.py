@@ -8,6 +8,7 @@ from tortoise.expressions import Q
 
 from domain.audit import record
 from domain.errors import DomainError
+from domain.staff import members
 from domain.staff.rules import Member
 from models.conversation import Address, Conversation, HelpMessage, HelpRequest
 from models.enums import TaskStatus
@@ -63,31 +64,38 @@ async def seat_of(conversation_id: int) -> Seat | None:
     return Seat(conversation.id, address.id, address.channel, conversation.language, conversation.step)
 
 
-async def waiting_for(member: Member, limit: int = 8) -> list[HelpRequest]:
-    """Requests that this member may take, oldest first, their own talks before all."""
-    own = await HelpRequest.filter(status=TaskStatus.PENDING, taken_by=member.name).order_by("id").limit(limit)
-    free = HelpRequest.filter(status=TaskStatus.PENDING, taken_by="")
+async def waiting_for(member: Member, now: datetime, limit: int = 8) -> list[HelpRequest]:
+    """Requests that this member may take, their own talks before all, then the oldest; those of colleagues who are not
+    signed in any more, too.
+    """
+    others = [name for name in await members.names_on_duty(now) if name != member.name]
+    free = HelpRequest.filter(status=TaskStatus.PENDING).exclude(taken_by__in=[*others, "-"])
     if member.regions:
         theirs = Q()
         for code in member.regions:
             theirs |= Q(conversation__person__region_code__startswith=code)
         free = free.filter(theirs | Q(conversation__person_id=None))
-    return [*own, *await free.order_by("id").limit(limit)][:limit]
+    rows = await free.order_by("id").limit(10 * limit)
+    return sorted(rows, key=lambda row: (row.taken_by != member.name, row.id))[:limit]
 
 
 async def take(number: int, member: Member, conversation_id: int, now: datetime) -> HelpRequest:
-    """Let a member talk with a person, in this chat of theirs. Refused with staff.no_such_request or staff.taken."""
+    """Let a member talk with a person, in this chat of theirs; a talk of somebody who is not signed in any more goes
+    over. Refused with staff.no_such_request or staff.taken.
+    """
     request = await HelpRequest.get_or_none(id=number, status=TaskStatus.PENDING).prefetch_related("conversation")
     if request is None:
         raise DomainError("staff.no_such_request")
     person = await Person.get_or_none(id=request.conversation.person_id)
     if person is not None and not member.covers(person.region_code):
         raise DomainError("staff.other_region")
-    free = HelpRequest.filter(id=number, status=TaskStatus.PENDING, taken_by__in=["", member.name])
+    if request.taken_by not in {"", member.name} and request.taken_by in await members.names_on_duty(now):
+        raise DomainError("staff.taken")
+    free = HelpRequest.filter(id=number, status=TaskStatus.PENDING, taken_by=request.taken_by)
     if not await free.update(taken_by=member.name, taken_in=conversation_id, taken_at=request.taken_at or now):
         raise DomainError("staff.taken")
-    if not request.taken_by:
-        await record(member.name, "talk.taken", f"request:{number}", now=now)
+    if request.taken_by != member.name:
+        await record(member.name, "talk.taken", f"request:{number}", now=now, before=request.taken_by)
     await _hold(request.conversation_id, number, now)
     return await HelpRequest.get(id=number)
 

@@ -203,3 +203,9 @@ async def on_duty(permission: Permission, region_code: str, now: datetime) -> li
         if covered and permission in permissions_of(roles_of(chat.member), given):
             found.append(chat.conversation_id)
     return found
+
+
+async def names_on_duty(now: datetime) -> list[str]:
+    """Members who are signed in somewhere."""
+    chats = StaffChat.filter(ends_at__gt=now, member__revoked_at__isnull=True).prefetch_related("member")
+    return sorted({chat.member.name for chat in await chats})

@@ -5,6 +5,7 @@ from domain.staff import actions, members
 from domain.staff.actions import TICKET
 from domain.staff.rules import Permission
 from handlers.conversation import Act, Choice, Done, Elsewhere, Outcome, Say, Stay, Turn, pressed, without
+from models.conversation import HelpRequest
 from models.enums import Channel
 
 RATE = "rate_"
@@ -28,8 +29,7 @@ async def _pass_on(turn: Turn, ticket: int, text: str) -> Done:
         request = await actions.say(ticket, "", text[:1000], turn.now)
     except DomainError:  # ended meanwhile: what was said goes to the bot as ever
         return Stay(draft=without(turn.draft, TICKET), again=True)
-    there = await elsewhere(request.taken_in or 0, Say("staff.talk_heard", {"number": ticket, "text": text[:1000]}))
-    return Stay((there,) if there else ())
+    return Stay(await _to_staff(turn, request, Say("staff.talk_heard", {"number": ticket, "text": text[:1000]})))
 
 
 async def _end(turn: Turn, ticket: int) -> Done:
@@ -38,8 +38,16 @@ async def _end(turn: Turn, ticket: int) -> Done:
         request = await actions.close(ticket, "", turn.now)
     except DomainError:
         return Stay(draft=draft, again=True)
-    there = await elsewhere(request.taken_in or 0, Say("staff.talk_ended", {"number": ticket}))
-    return Stay((closed(ticket), *((there,) if there else ())), draft)
+    return Stay((closed(ticket), *await _to_staff(turn, request, Say("staff.talk_ended", {"number": ticket}))), draft)
+
+
+async def _to_staff(turn: Turn, request: HelpRequest, say: Say) -> tuple[Elsewhere, ...]:
+    """Into the chat of the member who talks, as long as they are signed in there; what was said is kept either way."""
+    member = await members.at(request.taken_in or 0, turn.now)
+    if member is None or not member.signed_in or member.name != request.taken_by:
+        return ()
+    there = await elsewhere(request.taken_in or 0, say)
+    return (there,) if there else ()
 
 
 def closed(ticket: int) -> Say:

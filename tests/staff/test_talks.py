@@ -102,3 +102,20 @@ async def test_while_a_talk_goes_on_buttons_and_photos_say_how_to_end_it(db: Bas
         assert await siti.send(other="photo") == ["help.in_talk"]
         assert await siti.press("!end_talk") == ["help.closed", "staff.talk_ended"]
         assert TICKET not in str(siti.last[0].body)
+
+
+async def test_a_member_who_has_left_hears_nothing_more_and_a_colleague_goes_on(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with engine_on(db, clock) as engine:
+        siti, sari = await both(engine, clock)
+        budi = await officer(engine, clock, "budi", [Role.REVIEWER])
+        await siti.say("petugas")
+        await sari.say("/pertanyaan")
+        await sari.press("take_")
+        await sari.say("/keluar")
+        assert await siti.say("NIK saya 3171011508900001") == []  # kept for whoever goes on
+        await budi.say("/pertanyaan")
+        await budi.press("take_")
+        assert "NIK saya 3171011508900001" in budi.text
+        assert await siti.say("halo?") == ["staff.talk_heard"]
+        assert await budi.say("Halo, saya lanjutkan.") == ["help.reply", "staff.talk_sent"]

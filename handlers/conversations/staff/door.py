@@ -7,7 +7,7 @@ import msgspec
 from domain.audit import record
 from domain.errors import DomainError
 from domain.staff import members
-from domain.staff.rules import Permission
+from domain.staff.rules import Member, Permission
 from handlers.conversation import Act, Done, Go, Outcome, Say, Stay, Step, Turn, pressed, without
 
 _TOKEN = re.compile(r"(?:/start |!enter_)([\w-]{20,64})", re.ASCII)
@@ -87,11 +87,18 @@ def take_code(turn: Turn) -> Outcome:
         if not await members.prove(member.id, turn.conversation_id, text, turn.now):
             return Stay((Say("staff.code_wrong"),))
         then = turn.draft.get(THEN, "staff.home")
-        if then == "staff.home":
-            return Go(then, {})
+        if then == "staff.home" or not _may_be_at(member, then):
+            return Go("staff.home", {})
         return Go(then, without(turn.draft, THEN))
 
     return Act(action)
+
+
+def _may_be_at(member: Member, step: str) -> bool:
+    from handlers.flows import STEPS  # noqa: PLC0415 - the flows lead back here
+
+    permission = STEPS[step][1].permission
+    return permission is None or permission in member.permissions
 
 
 def as_view(say: Say) -> dict[str, object]:

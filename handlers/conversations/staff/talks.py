@@ -17,7 +17,7 @@ def come_in(turn: Turn) -> Outcome:
 
     async def action() -> Done:
         assert turn.staff is not None
-        rows = await actions.waiting_for(turn.staff)
+        rows = await actions.waiting_for(turn.staff, turn.now)
         choices = [
             Choice(
                 f"take_{row.id}",
