@@ -24,11 +24,13 @@ from handlers.conversation import Inbound
 from handlers.engine import Engine, TurnResult
 from handlers.i18n import Rendered
 from models.broadcast import Broadcast, BroadcastRecipient
+from models.broadcasts import BroadcastTables
 from models.enums import BroadcastStatus, Channel, OutboxStatus, RecipientStatus, Role
 from models.message import Outbox
 from models.notice import Notice
 from models.staff import AuditEntry
-from models.wave import Wave
+from models.verification import LayerOutcome
+from models.wave import Entry, Wave
 from tests.handlers.talk import NOON, Clock, engine_on
 from tests.staff.crowd import crowd
 from tests.staff.office import Officer, officer
@@ -391,3 +393,35 @@ def test_never_more_is_released_than_its_share_of_the_time(count: int, spread: i
 def test_a_segment_keeps_its_fields() -> None:
     assert segments.is_empty(Segment())
     assert not segments.is_empty(Segment(wave=1))
+
+
+async def test_every_field_of_the_form_narrows_the_circle(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with engine_on(db, clock):
+        await crowd(12, NOON, Channel.TELEGRAM, await Wave.get(number=1))
+        await crowd(6, NOON - timedelta(days=9))
+    await LayerOutcome.filter(person_id__lte=4).update(state="failed")
+    tickets = [entry.ticket for entry in await Entry.all().order_by("id").limit(3)]
+    tables = BroadcastTables(db)
+    expected = [
+        (Segment(stage="joined"), 12),
+        (Segment(stage="not_joined"), 6),
+        *((Segment(stage=name), 0) for name in ("selected", "choosing", "learning", "finished")),
+        (Segment(stage="not_selected"), 12),
+        (Segment(wave=1), 12),
+        (Segment(wave=2), 0),
+        (Segment(regions=("32.76",)), 6),
+        (Segment(regions=("31", "33")), 12),
+        (Segment(language="en"), 9),
+        (Segment(channel="telegram"), 12),
+        (Segment(layer="lists"), 4),
+        (Segment(idle_days=7), 6),
+        (Segment(tickets=tuple(tickets)), 3),
+        (Segment(tickets=tuple(tickets), regions=("32",), language="en"), 1),
+    ]
+    for segment, count in expected:
+        own, more = segments.conditions(segment, {"id": "Halo"}, (), tables.moment, NOON)
+        assert more == []
+        assert await tables.matching(db, own, 0, 100) == count, segment
+    _, more = segments.conditions(Segment(language="id"), {"id": "{tiket} {tenggat}"}, ("31",), tables.moment, NOON)
+    assert len(more) == 2
