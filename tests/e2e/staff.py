@@ -4,14 +4,24 @@ import asyncio
 import itertools
 import re
 import secrets
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pyotp
 
+from bot.settings import Settings
+from domain import clock
+from models import crypto
+from models.database import database
+from models.enums import Channel
 from tests.e2e.server import Server
 from tests.e2e.test_draws import gelombang
 from tests.peers.telegram import TelegramPeer
+from tests.staff.crowd import crowd
 
 _numbers = itertools.count(5_000)
 
@@ -121,3 +131,34 @@ class StaffPhone:
     async def enter(self, token: str) -> None:
         self.secret = secret_in(await self.say(f"/start {token}", "secret="))
         await self.say(pyotp.TOTP(self.secret).now(), "Mau mengerjakan apa?")
+
+
+async def put_people(server: Server, count: int, channel: Channel) -> list[str]:
+    """A crowd in a server's database, which its process must not have open."""
+    settings = Settings(
+        database_url=server.environment["GELOMBANG_DATABASE_URL"], key_file=Path(f"{server.folder}/keys")
+    )
+    crypto.use(settings.keyring())
+    async with database(settings.database_url):
+        return await crowd(count, clock.now(), channel)
+
+
+def counted(server: Server, statement: str) -> list[tuple[object, ...]]:
+    """Rows of a server's database."""
+    connection = sqlite3.connect(f"{server.folder}/test.db")
+    try:
+        return connection.execute(statement).fetchall()
+    finally:
+        connection.close()
+
+
+def by_status(server: Server) -> Counter[str]:
+    rows = counted(server, "SELECT status, COUNT(*) FROM broadcast_recipient GROUP BY status")
+    return Counter({str(status): int(str(number)) for status, number in rows})
+
+
+async def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for something to be true of a server's database."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - of another process's database
+            await asyncio.sleep(0.1)
