@@ -149,10 +149,10 @@ class App:
 
     async def keep_photo(self, channel: Channel, chat: str, content: bytes) -> Photo | None:
         """Look at a photo and keep it; None where the chat's step asks for none, so that nothing is kept unasked."""
-        step = await self.engine.tables.step_at(self.db, address_lookup(channel, chat))
-        if step is None or "photo" not in STEPS[step][1].accepts:
+        seat = await self.engine.tables.seat_at(self.db, address_lookup(channel, chat))
+        if seat is None or "photo" not in STEPS[seat[1]][1].accepts:
             return None
-        return await self.photos.keep(content)
+        return await self.photos.keep(content, seat[0])
 
     async def mailbox(self, channel: Channel, chat: str, after: int) -> tuple[int | None, list[Outgoing]]:
         """Messages of a chat with an id above ``after``."""
@@ -335,8 +335,14 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
         if add_routes is not None:
             add_routes(site)
             log.info("phones: %s/phones", settings.public_url)
+        # Nobody who calls here packs what they send, and a packed body may be a thousand times its size.
         runner = web.AppRunner(
-            site, access_log=None, handle_signals=False, shutdown_timeout=3, logger=webserver.quiet_logger()
+            site,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=3,
+            logger=webserver.quiet_logger(),
+            auto_decompress=False,
         )
         await runner.setup()
         try:

@@ -31,16 +31,22 @@ class Desk:
 class StaffDesk:
     """What a channel for staff needs beside taking messages. Chats are named by channel and address.
 
-    ``keep_file`` keeps a document that was sent. ``file`` gives a file of a message that went to this chat, and
+    ``takes_file`` says whether a document from this chat would be kept, before it is read; ``keep_file`` keeps it. ``file`` gives a file of a message that went to this chat, and
     ``live`` a message as it reads now; both None where this chat may not see it (any more).
     """
 
     receive: Receive
     mailbox: Callable[[Channel, str, int], Awaitable[tuple[int | None, list[Outgoing]]]]
     new_mail: Callable[[int, float], Awaitable[None]]
+    takes_file: Callable[[Channel, str], Awaitable[bool]]
     keep_file: Callable[[Channel, str, str, bytes], Awaitable[KeptFile | None]]
     file: Callable[[Channel, str, int, int], Awaitable[tuple[File, bytes] | None]]
     live: Callable[[Channel, str, int], Awaitable[Rendered | None]]
+
+
+def on_earth(latitude: float, longitude: float) -> tuple[float, float] | None:
+    """A place in degrees; None for numbers that are none, infinity and "not a number" among them."""
+    return (latitude, longitude) if -90 <= latitude <= 90 and -180 <= longitude <= 180 else None
 
 
 class Trouble(StrEnum):

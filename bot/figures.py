@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 
+from tortoise import connections
 from tortoise.expressions import Q
 
 from bot.channel import Receive
@@ -15,6 +16,7 @@ from domain.clock import WIB, day_of
 from domain.staff import figures
 from handlers.conversation import Inbound, StaffOutcome
 from models.enums import Channel
+from models.lease import take_lease
 from models.staff import StaffChat
 
 log = logging.getLogger(__name__)
@@ -36,8 +38,11 @@ class FiguresFeed:
 
     async def _count(self) -> None:
         row = await figures.latest()
-        if row is not None and self._clock() < row.taken_at + figures.pause(row):
+        now = self._clock()
+        if row is not None and now < row.taken_at + figures.pause(row):
             return
+        if not await take_lease(connections.get("default"), "figures", now + figures.EVERY, now):
+            return  # another process counts
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bot", "figures", "--quiet", stdout=asyncio.subprocess.DEVNULL
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.settings import Settings
 from bot.staff_cli import Add, staffed, with_database
+from bot.tables import safe_cell
 from bot.wave_cli import refusing
 from domain import audit, clock
 from domain.staff import members
@@ -115,7 +116,7 @@ async def export(file: Any) -> int:
     count, lines = 0, csv.writer(file)
     lines.writerow(EXPORT_HEAD)
     async for entry in audit.entries():
-        lines.writerow([*audit.columns(entry), bytes(entry.hash).hex(), entry.words])
+        lines.writerow([*audit.columns(entry), bytes(entry.hash).hex(), safe_cell(entry.words)])
         count += 1
     return count
 

@@ -182,6 +182,8 @@ class Notices:
                 [number for number, _, _ in fell],
                 lost,
             )
+            if fell:
+                await BroadcastTables(db).rest(db, [number for number, _, _ in fell])
 
 
 def _in_chat(channel: Channel, row: NoticeRow, position: int, talk: TalkRow, templates: Templates) -> Outgoing:

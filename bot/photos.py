@@ -63,13 +63,14 @@ class Photos:
         self._receive = receive
         self.work = Work("photos", lambda: photos.claim_photo_task(clock()), self._do)
 
-    async def keep(self, content: bytes) -> Photo:
-        """Look at a photo and keep it; raises PhotoError with the words for who sent it."""
+    async def keep(self, content: bytes, conversation_id: int) -> Photo:
+        """Look at a photo and keep it as this conversation's; raises PhotoError with the words for who sent it."""
         prepared = await self._faces.prepare(content)
         photo_id = secrets.token_hex(16)
-        await self._media.save(photo_id, prepared.jpeg)
         digest = hashlib.sha256(prepared.jpeg).digest()
-        await photos.keep_photo(photo_id, prepared, digest, self._clock())
+        # The row first: a file that no row knows would never be destroyed.
+        await photos.keep_photo(photo_id, conversation_id, prepared, digest, self._clock())
+        await self._media.save(photo_id, prepared.jpeg)
         return Photo(photo_id, prepared.facts)
 
     async def _do(self, task: PhotoTask) -> None:
@@ -149,7 +150,7 @@ class Photos:
             return Photo(task.photo_id, await photos.photo_facts(task.photo_id))
         assert task.remote is not None
         remote = self._remotes[Channel(task.channel)]
-        photo = await self.keep(await remote.fetch(task.remote))
+        photo = await self.keep(await remote.fetch(task.remote), task.conversation_id)
         await photos.photo_arrived(task, photo.id)
         if remote.forget is not None:
             try:

@@ -12,6 +12,7 @@ from bot.staff_files import StaffFiles
 from domain.programme import Programme
 from domain.staff import members
 from domain.staff.rules import Member, Permission
+from domain.staff.tasks import note_file
 from handlers import i18n
 from handlers.conversation import File, KeptFile
 from handlers.conversations.staff import live
@@ -63,7 +64,8 @@ class StaffAccess:
         if found is None or at >= len(found[0].body.say.files):
             return None
         file = found[0].body.say.files[at]
-        if NEEDS.get(file.kind, Permission.FIGURES) not in found[1].permissions:
+        needs = Permission(file.needs) if file.needs else NEEDS.get(file.kind)
+        if needs is None or needs not in found[1].permissions:
             return None
         try:
             return file, await self._files.load(file)
@@ -94,14 +96,22 @@ class StaffAccess:
 
     async def keep_file(self, channel: Channel, chat: str, name: str, content: bytes) -> KeptFile | None:
         """See StaffDesk. None where the chat's step asks for no file, so that nothing is kept unasked."""
-        step = await self._engine.tables.step_at(self._db, address_lookup(channel, chat))
-        if step is None or "file" not in STEPS[step][1].accepts:
+        if not await self.takes_file(channel, chat):
             return None
         number = secrets.token_hex(16)
+        await note_file(number, self._clock())
         await self._media.save(number, content)
         return KeptFile(number, name)
+
+    async def takes_file(self, channel: Channel, chat: str) -> bool:
+        """See StaffDesk."""
+        found = await self._engine.tables.seat_at(self._db, address_lookup(channel, chat))
+        if found is None or "file" not in STEPS[found[1]][1].accepts:
+            return False
+        member = await members.at(found[0], self._clock())
+        return member is not None and member.signed_in and STEPS[found[1]][1].permission in member.permissions
 
     def desk(self, receive: Receive, mailbox: Mailbox, new_mail: NewMail) -> StaffDesk:
         """All of it."""
         self._mailbox = mailbox
-        return StaffDesk(receive, self.mailbox, new_mail, self.keep_file, self.file, self.live)
+        return StaffDesk(receive, self.mailbox, new_mail, self.takes_file, self.keep_file, self.file, self.live)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -16,12 +17,15 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from bot.gateways.media import MediaFolder
 from bot.payout_cli import prepared, reconciled
 from bot.settings import Settings
-from bot.tables import sha256_of
+from bot.tables import encoding_of, sha256_of
 from domain import audit, clock
 from domain.errors import DomainError
 from domain.money import batches
 from domain.ports import BeaconUnavailableError, GatewayUnavailableError
 from domain.programme import DEFAULT, Programme, load
+from domain.staff import members
+from domain.staff.rules import Permission, permissions_of
+from domain.staff.tasks import NEEDS, note_file
 from models.broadcasts import BroadcastTables
 from models.database import writing
 from models.staff import StaffMember, StaffTask
@@ -44,7 +48,7 @@ async def _audit_export(db: BaseDBAsyncClient, settings: Settings, given: Mappin
 
     file = io.StringIO()
     count = await export(file)
-    kept = await keep(settings, file.getvalue().encode(), "audit.csv")
+    kept = await keep(settings, file.getvalue().encode(), "audit.csv", Permission.AUDIT)
     return {"lines": [["staff.exported", {"count_number": count}]], "files": [kept]}
 
 
@@ -57,7 +61,7 @@ async def _broadcast_report(db: BaseDBAsyncClient, settings: Settings, given: Ma
         lines.writerows(
             [[r["person_id"], r["language"], r["channel"], r["status"], r["reason"], r["told_at"] or ""] for r in rows]
         )
-    kept = await keep(settings, file.getvalue().encode(), f"broadcast-{given['number']}.csv")
+    kept = await keep(settings, file.getvalue().encode(), f"broadcast-{given['number']}.csv", Permission.BROADCAST)
     return {"lines": [["staff.exported", {"count_number": count}]], "files": [kept]}
 
 
@@ -155,7 +159,11 @@ async def _import(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str,
                 after=sha256_of(path).hex(),
                 words=str(report)[:400],
             )
-        files = [await keep(settings, bad.read_bytes(), "bad-lines.csv")] if report.refused and bad.exists() else []
+        files = (
+            [await keep(settings, bad.read_bytes(), "bad-lines.csv", Permission.IMPORT)]
+            if report.refused and bad.exists()
+            else []
+        )
         return {"lines": [["staff.imported", {"report": str(report)}]], "files": files}
 
 
@@ -170,29 +178,43 @@ async def _content(settings: Settings, given: Mapping[str, Any]) -> bytes:
 
 def refuse_formulas(path: Path) -> None:
     """A sheet computes nothing here: one with formulas shows something else to whoever opens it than is imported."""
-    if path.suffix == ".xlsx":
-        from openpyxl import load_workbook  # noqa: PLC0415
-
-        try:
-            book = load_workbook(path, read_only=True, data_only=False)
-            found = any(cell.data_type == "f" for sheet in book for row in sheet.iter_rows() for cell in row)
-        except (InvalidFileException, BadZipFile, KeyError, ValueError, OSError):
-            raise DomainError("staff.file_unreadable") from None
-    else:
-        found = any(
-            cell.lstrip(" \"'")[:1] in {"=", "@"}
-            for line in path.read_bytes().splitlines()
-            for cell in line.decode("utf-8", "replace").replace(";", ",").replace("\t", ",").split(",")
-        )
-    if found:
-        raise DomainError("staff.file_formulas")
+    try:
+        if _sheet_formulas(path) if path.suffix == ".xlsx" else _text_formulas(path):
+            raise DomainError("staff.file_formulas")
+    except (InvalidFileException, BadZipFile, KeyError, ValueError, OSError, csv.Error):
+        raise DomainError("staff.file_unreadable") from None
 
 
-async def keep(settings: Settings, content: bytes, name: str) -> dict[str, str]:
-    """Keep a file, sealed, for whoever asked for it."""
+def _sheet_formulas(path: Path) -> bool:
+    from openpyxl import load_workbook  # noqa: PLC0415
+
+    book = load_workbook(path, read_only=True, data_only=False)
+    return any(cell.data_type == "f" for sheet in book for row in sheet.iter_rows() for cell in row)
+
+
+def _text_formulas(path: Path) -> bool:
+    """What a spreadsheet would take for one in a CSV file; in JSON there are none."""
+    if path.suffix in {".json", ".jsonl"}:
+        return False
+    with path.open(encoding=encoding_of(path), errors="replace", newline="") as file:
+        head = file.readline()
+        file.seek(0)
+        separator = max(",;\t", key=head.count)
+        return any(_is_formula(cell) for row in csv.reader(file, delimiter=separator) for cell in row)
+
+
+def _is_formula(cell: str) -> bool:
+    """Numbers and phone numbers may begin with a sign; what else does is a formula to a spreadsheet."""
+    text = cell.lstrip(" '\"")
+    return text[:1] in {"=", "@"} or (text[:1] in {"+", "-"} and not re.fullmatch(r"[+-][\d\s.,()%/-]*", text))
+
+
+async def keep(settings: Settings, content: bytes, name: str, needs: Permission) -> dict[str, str]:
+    """Keep a file, sealed, for whoever asked for it, as long as they may see it."""
     number = secrets.token_hex(16)
+    await note_file(number, clock.now())
     await MediaFolder(settings.media_dir).save(number, content)
-    return {"kind": "kept", "id": number, "name": name}
+    return {"kind": "kept", "id": number, "name": name, "needs": needs.value}
 
 
 Do: TypeAlias = Callable[[BaseDBAsyncClient, Settings, Mapping[str, Any]], Awaitable[Result]]
@@ -216,7 +238,8 @@ async def do(db: BaseDBAsyncClient, settings: Settings, number: int) -> Result:
     """Do one task; what it refuses is part of what comes of it."""
     task = await StaffTask.get(id=number)
     member = await StaffMember.get(id=task.member_id)
-    if member.revoked_at is not None:  # shut out between asking and doing
+    permissions = permissions_of(members.roles_of(member), members.regions_of(member))
+    if member.revoked_at is not None or NEEDS[task.kind] not in permissions:  # changed between asking and doing
         return {"error": "staff.not_allowed"}
     try:
         return await KINDS[task.kind](db, settings, json.loads(task.arguments))

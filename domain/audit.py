@@ -13,12 +13,14 @@ from typing import Any
 
 import msgspec
 from tortoise import connections
+from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
 from domain.clock import day_of
 from models import crypto
 from models.crypto import KeyringError
+from models.database import writing
 from models.staff import AuditEntry, AuditHead
 
 START = bytes(32)
@@ -67,25 +69,35 @@ async def record(
 ) -> None:
     """Add an entry, in the transaction of what it tells about; nothing for what dates bring about by themselves.
 
-    On SQLite that transaction must have written already (models.database.writing).
+    On SQLite that transaction must have written already (models.database.writing). Outside of any, the entry has one of
+    its own: two that come together follow each other.
     """
     if by == SYSTEM:
         return
+    said = {
+        "by": by[:64],
+        "action": action,
+        "subject": subject[:80],
+        "at": now,
+        "words": words[:500],
+        "before": None if before is None else digest(before),
+        "after": None if after is None else digest(after),
+    }
+    if isinstance(connections.get("default"), TransactionalDBClient):
+        await _chain(said)
+        return
+    async with writing():
+        await _chain(said)
+
+
+async def _chain(said: Mapping[str, Any]) -> None:
+    """Put an entry at the end of the log."""
     db = connections.get("default")
     if db.capabilities.dialect == "postgres":
         await db.execute_query(f"SELECT pg_advisory_xact_lock({_LOCK})")
     last = await AuditEntry.all().order_by("-number").only("number", "hash").first()
-    entry = AuditEntry(
-        number=last.number + 1 if last else 1,
-        at=now,
-        by=by[:64],
-        action=action,
-        subject=subject[:80],
-        before=None if before is None else digest(before),
-        after=None if after is None else digest(after),
-        words=words[:500],
-        previous=bytes(last.hash) if last else START,
-    )
+    number, previous = (last.number + 1, bytes(last.hash)) if last else (1, START)
+    entry = AuditEntry(number=number, previous=previous, **said)
     entry.hash = hash_of(entry)
     await entry.save(force_create=True)
 

@@ -77,6 +77,12 @@ class Media(Protocol):
     async def load(self, photo_id: str) -> bytes:
         """The photo; raises KeyError where it is gone."""
 
+    async def delete(self, photo_id: str) -> None:
+        """Destroy the file; nothing happens where it is gone."""
+
+    async def exists(self, photo_id: str) -> bool:
+        """Whether the file is there."""
+
 
 class CardLine(msgspec.Struct, frozen=True):
     """A line of print on a photo; the edges are fractions of the upright picture's width and height."""

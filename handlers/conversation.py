@@ -139,12 +139,15 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class File(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A picture or document that goes with a message: where it comes from (bot.staff_files), and its name."""
+    """A picture or document that goes with a message: where it comes from (bot.staff_files), and its name. ``needs`` is
+    what a member needs to see it, where its kind does not say so.
+    """
 
     kind: str
     id: str
     name: str = ""
     label: str = ""
+    needs: str = ""
 
 
 class Say(msgspec.Struct, frozen=True, omit_defaults=True):

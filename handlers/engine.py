@@ -55,6 +55,7 @@ MAX_GROUP = 64
 BUSY_GROUP = 8
 GATHER_SECONDS = 0.004
 MAX_TEXT = 1000
+MAX_CHOICE = 200  # letters of a button's id, far more than any has
 MAX_STAFF_TEXT = 12_000  # 500 tickets
 LEASE = timedelta(seconds=60)
 SHOWN = "_shown"  # the draft's field for the buttons of a message that is not the step's own screen
@@ -412,7 +413,7 @@ class _Work:
             step=there.step if there else conversation.step,
             language=there.language if there else conversation.language,
             body=msgspec.msgpack.encode(body),
-            status=SENT if address_id and (carried or channel in PULLED) else ATTEMPTING,
+            status=SENT if address_id and ((carried and there is None) or channel in PULLED) else ATTEMPTING,
         )
         self._rows.append(row)
         return Outgoing(row, body)
@@ -458,9 +459,9 @@ def decide(turn: Turn, version: int) -> Outcome:
     if (outcome := _before_the_step(turn, flow, step)) is not None:
         return outcome
     book = staff_keywords if flow.gate is not None else keywords
-    # Nothing was said to this person yet, or an old button.
-    if version == 0 or _is_stale(inbound.choice, version, book.ANY_TIME):
-        return Stay(again=True)
+    # Nothing was said to this person yet, or an old button, or one that was never drawn.
+    if version == 0 or len(inbound.choice or "") > MAX_CHOICE or _is_stale(inbound.choice, version, book.ANY_TIME):
+        return staff_keywords.stale(turn) if flow.gate is not None else Stay(again=True)
     limit = MAX_TEXT if flow.gate is None else MAX_STAFF_TEXT
     if inbound.text is not None and len(inbound.text) > limit:
         raise DomainError("common.too_long", limit=limit)
@@ -488,7 +489,9 @@ def _before_the_step(turn: Turn, flow: Flow, step: Step) -> Outcome | None:
         return flow.gate(turn, step)
     if inbound.choice is not None and inbound.choice.startswith(keywords.LINK):
         return keywords.open_link(turn)
-    return talk.hear(turn) if TICKET in turn.draft else None
+    if TICKET in turn.draft and keywords.keyword(turn, step) not in keywords.THROUGH_A_TALK:
+        return talk.hear(turn)
+    return None
 
 
 def _meant(turn: Turn, step: Step) -> str | None:

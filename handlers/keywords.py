@@ -50,6 +50,8 @@ LINK = "!link_"  # what a page that was opened by a link in an SMS says first
 ANY_TIME = frozenset(
     {"!status", "!help", "!privacy", "!draw", "!trainings", "!mine", "!codes", "!survey", "!balance", "!account"}
 )  # buttons that are never too old
+# What is the programme's to answer while a member of staff talks: rights don't wait.
+THROUGH_A_TALK = frozenset({"stop", "privacy", "my_data", "withdraw", "delete"})
 AFFIRMATIVE = frozenset(["ya", "y", "iya", "yes", "ok", "oke", "okay", "setuju", "agree", "benar", "betul"])
 AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join", "!restart_yes"})
 NEGATIONS = frozenset(["tidak", "belum", "bukan", "never", "no", "not"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from domain.audit import record
 from domain.staff.members import sign_out
 from domain.staff.rules import Permission
 from handlers import keywords
@@ -27,6 +28,19 @@ def keyword(turn: Turn, step: Step) -> str | None:
     typed = (turn.inbound.text or "").strip()
     # Plain words are words where something is to be written; with a slash they are meant.
     return name if turn.inbound.choice is not None or typed.startswith("/") or "text" not in step.accepts else None
+
+
+def stale(turn: Turn) -> Outcome:
+    """An old button, or one that was made up: the screen, and a line in the log."""
+    if turn.staff is None or turn.inbound.choice is None:
+        return Stay(again=True)
+    member = turn.staff
+
+    async def action() -> Done:
+        await record(member.name, "refused", turn.step, now=turn.now, words="old button")
+        return Stay(again=True)
+
+    return Act(action)
 
 
 def answer(name: str, turn: Turn, flow: Flow, step: Step) -> Outcome | None:

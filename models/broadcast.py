@@ -11,7 +11,8 @@ class Broadcast(Model):
     """One text, in each language, to a segment of people.
 
     ``segment`` and ``texts`` are JSON (domain.staff.segments, texts by language), ``digest`` is of both and of the
-    recipients, as they were approved. ``frozen_to`` is how far recipients were looked for. ``spread`` seconds is over
+    recipients, as they were approved. ``shares`` is JSON of (channel, language, number), counted when the recipients
+    were frozen. ``frozen_to`` is how far recipients were looked for. ``spread`` seconds is over
     how long it goes out from ``starts_at`` on. ``released`` counts recipients whose notices were made. ``sms``: whether
     people without a chat get it by SMS.
     """
@@ -26,6 +27,7 @@ class Broadcast(Model):
     left_out = fields.IntField(default=0)
     released = fields.IntField(default=0)
     digest = fields.BinaryField(null=True)
+    shares = fields.TextField(default="[]", db_default="[]")
     prepared_by = fields.CharField(max_length=64)
     prepared_at = fields.DatetimeField()
     approved_by = fields.CharField(max_length=64, default="")

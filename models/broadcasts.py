@@ -8,7 +8,7 @@ import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from models import crypto
-from models.enums import NoticeStatus, RecipientStatus
+from models.enums import BroadcastStatus, NoticeStatus, OutboxStatus, RecipientStatus
 from models.notices import PARAMS_CONTEXT
 from models.turns import TurnTables
 
@@ -98,14 +98,18 @@ class BroadcastTables(TurnTables):
         )
         return {row["status"]: int(row["number"]) for row in rows}
 
-    async def under_way(self, db: BaseDBAsyncClient, broadcast_id: int) -> int:
-        """Recipients that were released and have not come to anything yet: never many."""
+    async def under_way(self, db: BaseDBAsyncClient, broadcast_id: int, now: datetime) -> tuple[int, int]:
+        """Recipients that were released and have not come to anything yet, never many; and how many of them could go
+        out now: one that waits for another try holds nobody up.
+        """
+        mark = self._mark
         rows = await db.execute_query_dict(
-            "SELECT COUNT(*) AS number FROM broadcast_recipient "  # noqa: S608
-            f"WHERE broadcast_id = {self._mark}1 AND status = '{RELEASED}'",
-            [broadcast_id],
+            "SELECT COUNT(*) AS number, COUNT(n.id) AS queued FROM broadcast_recipient r "  # noqa: S608
+            f"LEFT JOIN notice n ON n.id = r.notice_id AND n.due_at <= {mark}2 "
+            f"WHERE r.broadcast_id = {mark}1 AND r.status = '{RELEASED}'",
+            [broadcast_id, self.moment(now)],
         )
-        return int(rows[0]["number"])
+        return int(rows[0]["number"]), int(rows[0]["queued"])
 
     async def let_go(
         self, db: BaseDBAsyncClient, broadcast_id: int, kind: str, priority: int, now: datetime, until: datetime,
@@ -184,14 +188,53 @@ class BroadcastTables(TurnTables):
 
     async def hold(self, db: BaseDBAsyncClient, broadcast_id: int) -> None:
         """Let what was released and is not being sent yet rest."""
+        await self._take_back(db, broadcast_id, NoticeStatus.HELD, "paused")
         await self._set(db, broadcast_id, NoticeStatus.HELD, "", [NoticeStatus.NEW, NoticeStatus.ROUTED])
 
-    async def go_on(self, db: BaseDBAsyncClient, broadcast_id: int) -> None:
-        """Let what rests be routed anew."""
+    async def go_on(self, db: BaseDBAsyncClient, broadcast_id: int, due: datetime, until: datetime) -> None:
+        """Let what rests be routed anew, from ``due`` on; it is not told after ``until``."""
+        mark = self._mark
+        await db.execute_query(
+            f"UPDATE notice SET due_at = {mark}2, expires_at = {mark}3 WHERE status = '{NoticeStatus.HELD.value}' "  # noqa: S608
+            f"AND id IN (SELECT notice_id FROM broadcast_recipient WHERE broadcast_id = {mark}1 "
+            f"AND status = '{RELEASED}')",
+            [broadcast_id, self.moment(due), self.moment(until)],
+        )
         await self._set(db, broadcast_id, NoticeStatus.NEW, "", [NoticeStatus.HELD])
+
+    async def rest(self, db: BaseDBAsyncClient, notice_ids: Sequence[int]) -> None:
+        """Of notices that fell from a rung, those of a broadcast that was paused or cancelled meanwhile climb no other."""
+        for before, status, reason in (
+            (BroadcastStatus.PAUSED, NoticeStatus.HELD, ""),
+            (BroadcastStatus.CANCELLED, NoticeStatus.EXPIRED, "cancelled"),
+        ):
+            await db.execute_query(
+                f"UPDATE notice SET status = '{status.value}', reason = {self._mark}2 "  # noqa: S608
+                f"WHERE id IN ({self._list(1, 'bigint')}) AND status = '{NoticeStatus.NEW.value}' AND EXISTS ("
+                f"SELECT 1 FROM broadcast b WHERE b.id = notice.subject_id AND b.status = '{before.value}')",
+                [self._values(notice_ids), reason],
+            )
+
+    async def _take_back(self, db: BaseDBAsyncClient, broadcast_id: int, status: NoticeStatus, reason: str) -> None:
+        """Messages that wait for another try, as after a 429, are not tried again: their notices rest or end."""
+        mark = self._mark
+        rows = await db.execute_query_dict(
+            f"UPDATE outbox SET status = '{OutboxStatus.FAILED.value}', error = {mark}2, lease_until = NULL "  # noqa: S608
+            f"WHERE status = '{OutboxStatus.QUEUED.value}' AND notice_id IN (SELECT r.notice_id "
+            f"FROM broadcast_recipient r WHERE r.broadcast_id = {mark}1 AND r.status = '{RELEASED}') "
+            "RETURNING notice_id",
+            [broadcast_id, reason],
+        )
+        if rows:
+            await db.execute_query(
+                f"UPDATE notice SET status = '{status.value}', channel = '', reason = {mark}2 "  # noqa: S608
+                f"WHERE status = '{NoticeStatus.SENDING.value}' AND id IN ({self._list(1, 'bigint')})",
+                [self._values(sorted(row["notice_id"] for row in rows)), reason],
+            )
 
     async def drop(self, db: BaseDBAsyncClient, broadcast_id: int) -> None:
         """Never send what is not being sent yet."""
+        await self._take_back(db, broadcast_id, NoticeStatus.EXPIRED, "cancelled")
         await self._set(
             db, broadcast_id, NoticeStatus.EXPIRED, "cancelled",
             [NoticeStatus.NEW, NoticeStatus.ROUTED, NoticeStatus.HELD],

@@ -81,6 +81,7 @@ class Consent(Model):
 
     class Meta:
         table = "consent"
+        indexes = (Index(fields=("conversation_id",)),)
 
 
 class AddressCode(Model):
@@ -128,7 +129,7 @@ class HelpRequest(Model):
 
     class Meta:
         table = "help_request"
-        indexes = (Index(fields=("status", "opened_at")),)
+        indexes = (Index(fields=("status", "opened_at")), Index(fields=("conversation_id",)))
 
 
 class HelpMessage(Model):

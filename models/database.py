@@ -14,11 +14,13 @@ from tortoise.transactions import in_transaction
 MODULES = [
     "models.broadcast",
     "models.conversation",
+    "models.lease",
     "models.message",
     "models.money",
     "models.notice",
     "models.payout",
     "models.person",
+    "models.privacy",
     "models.staff",
     "models.survey",
     "models.training",

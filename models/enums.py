@@ -338,6 +338,25 @@ class Interest(StrEnum):
     OTHER = "other"
 
 
+class RequestKind(StrEnum):
+    """A right that somebody uses (UU PDP 27/2022, art. 6-9)."""
+
+    ACCESS = "access"
+    CORRECT = "correct"
+    WITHDRAW = "withdraw"
+    DELETE = "delete"
+
+
+class RequestStatus(StrEnum):
+    """Where such a request stands. ``case``: a member of staff has to see to it."""
+
+    OPEN = "open"
+    CASE = "case"
+    DONE = "done"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
 class Role(StrEnum):
     """What a member of staff is there for (domain.staff.rules says what each may do)."""
 

@@ -10,7 +10,11 @@ from models.fields import EncryptedText
 
 
 class Person(Model):
-    """An applicant. A NIK may stand on several rows: one place per NIK is enforced at a wave's freeze."""
+    """An applicant. A NIK may stand on several rows: one place per NIK is enforced at a wave's freeze.
+
+    ``withdrawn_at``: they took their consent back and nothing is done with their data until they give it again.
+    ``erased_at``: what names them is gone, and the row holds the ledger together.
+    """
 
     id = fields.BigIntField(primary_key=True)
     nik = EncryptedText("person.nik")
@@ -36,6 +40,8 @@ class Person(Model):
     warnings = fields.CharField(max_length=200, default="")
     declared_at = fields.DatetimeField()
     created_at = fields.DatetimeField()
+    withdrawn_at = fields.DatetimeField(null=True)
+    erased_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "person"
@@ -44,6 +50,7 @@ class Person(Model):
             Index(fields=("kk_index",)),
             Index(fields=("phone_index",)),
             Index(fields=("card_photo_id",)),
+            Index(fields=("withdrawn_at",)),
         )
 
 
@@ -51,18 +58,26 @@ class Photo(Model):
     """A photo as it is kept: re-encoded JPEG without metadata, encrypted, in the media folder under its id.
 
     ``facts`` is JSON of what the detector saw (see domain.ports.FaceFacts); it holds no picture and no vector.
+    ``conversation_id``: whose it is. ``destroyed_at``: the file is gone; the row tells by its hash when the same
+    picture comes again.
     """
 
     id = fields.CharField(primary_key=True, max_length=32)
+    conversation_id = fields.BigIntField(null=True)
     sha256 = fields.BinaryField()
     width = fields.IntField()
     height = fields.IntField()
     facts = fields.TextField()
     stored_at = fields.DatetimeField()
+    destroyed_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "photo"
-        indexes = (Index(fields=("sha256",)),)
+        indexes = (
+            Index(fields=("sha256",)),
+            Index(fields=("conversation_id",)),
+            Index(fields=("destroyed_at", "stored_at")),
+        )
 
 
 class PhotoTask(Model):
@@ -91,7 +106,7 @@ class PhotoTask(Model):
 
     class Meta:
         table = "photo_task"
-        indexes = (Index(fields=("status", "lease_until")),)
+        indexes = (Index(fields=("status", "lease_until")), Index(fields=("conversation_id",)))
 
 
 class FaceCheck(Model):
@@ -115,6 +130,7 @@ class FaceCheck(Model):
 
     class Meta:
         table = "face_check"
+        indexes = (Index(fields=("conversation_id",)),)
 
 
 class TurnCheck(Model):
@@ -135,3 +151,4 @@ class TurnCheck(Model):
 
     class Meta:
         table = "turn_check"
+        indexes = (Index(fields=("conversation_id",)),)

@@ -90,7 +90,7 @@ class AuditEntry(Model):
 
     class Meta:
         table = "audit_entry"
-        indexes = (Index(fields=("by", "number")),)
+        indexes = (Index(fields=("by", "number")), Index(fields=("subject", "number")))
 
 
 class AuditHead(Model):
@@ -129,6 +129,18 @@ class StaffTask(Model):
         indexes = (Index(fields=("status", "lease_until")),)
 
 
+class StaffFile(Model):
+    """A file that staff sent in, or that was made for them: sealed, in the media folder, under its id."""
+
+    id = fields.CharField(primary_key=True, max_length=32)
+    stored_at = fields.DatetimeField()
+    destroyed_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "staff_file"
+        indexes = (Index(fields=("destroyed_at", "stored_at")),)
+
+
 class Figures(Model):
     """The programme in figures at one moment, counted in the background. ``body`` is JSON (domain.staff.figures)."""
 
@@ -145,7 +157,7 @@ class Figures(Model):
 class Assisted(Model):
     """A registration that staff typed in for somebody without a phone of their own, with that person's consent.
 
-    ``consent`` says how it was given, ``consent_photo_id`` is the signed form.
+    ``consent`` says how it was given.
     """
 
     id = fields.BigIntField(primary_key=True)

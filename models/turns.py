@@ -291,14 +291,14 @@ class TurnTables:
         for row in rows:
             row.id = ids[row.inbound_id, row.position]
 
-    async def step_at(self, db: BaseDBAsyncClient, lookup: bytes) -> str | None:
-        """The step of the conversation held at an address."""
+    async def seat_at(self, db: BaseDBAsyncClient, lookup: bytes) -> tuple[int, str] | None:
+        """The conversation held at an address, and its step."""
         rows = await db.execute_query_dict(
-            "SELECT c.step FROM address a JOIN conversation c ON c.id = a.conversation_id "  # noqa: S608
+            "SELECT c.id, c.step FROM address a JOIN conversation c ON c.id = a.conversation_id "  # noqa: S608
             f"WHERE a.lookup = {self._mark}1",
             [lookup],
         )
-        return rows[0]["step"] if rows else None
+        return (rows[0]["id"], rows[0]["step"]) if rows else None
 
     async def replies(self, db: BaseDBAsyncClient, inbound_id: int) -> list[OutboxRow]:
         """The messages that answered one inbound message."""

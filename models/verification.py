@@ -97,6 +97,7 @@ class CardReading(Model):
 
     class Meta:
         table = "card_reading"
+        indexes = (Index(fields=("conversation_id",)),)
 
 
 class FaceVector(Model):
@@ -115,6 +116,7 @@ class FaceVector(Model):
 
     class Meta:
         table = "face_vector"
+        indexes = (Index(fields=("conversation_id",)),)
 
 
 class KycReference(Model):
@@ -135,6 +137,7 @@ class KycReference(Model):
 
     class Meta:
         table = "kyc_reference"
+        indexes = (Index(fields=("conversation_id",)),)
         unique_together = (("reference_index",), ("partner", "statement_id"))
 
 

@@ -22,7 +22,7 @@ from bot.chat_api import (
     read,
 )
 from bot.staff_files import content_type, is_picture
-from bot.web import SECURITY_HEADERS, UNREADABLE, guarded
+from bot.web import NO_JSON, SECURITY_HEADERS, UNREADABLE, guarded
 from handlers.conversation import Inbound
 from handlers.engine import Outgoing
 from models.enums import Channel
@@ -108,11 +108,13 @@ class StaffBrowser:
         body = await read(request)
         try:
             posted = msgspec.json.decode(body, type=Posted)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except NO_JSON as error:
             raise ApiError(400, "malformed", f"no valid message: {str(error)[:200]}") from None
         return _messages((await self._desk.receive(parse(chat, posted))).replies)
 
     async def _uploaded(self, chat: str, request: web.Request) -> Inbound:
+        if not await self._desk.takes_file(Channel.STAFF_BROWSER, chat):  # nothing is read from who is not expected
+            raise ApiError(403, "no_file", "no file is asked for here")
         async with self._uploads:
             name, content, message_id = await _form(request)
             empty = Inbound(
@@ -168,7 +170,10 @@ async def _form(request: web.Request) -> tuple[str, bytes | None, str]:
                     size += len(chunk)
                     if size > MAX_UPLOAD:
                         raise ApiError(413, "too_large", f"a file has at most {MAX_FILE} bytes")
-                    content = content + chunk if size <= MAX_FILE else bytearray()
+                    if size <= MAX_FILE:
+                        content += chunk
+                    else:
+                        content.clear()
     except TimeoutError:
         raise ApiError(408, "too_slow", f"a form is sent within {UPLOAD_SECONDS} seconds") from None
     except UNREADABLE:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bot.channel import Receive, SendError, Sent, Trouble
+from bot.channel import Receive, SendError, Sent, Trouble, on_earth
 from bot.web import UNREADABLE
 from domain.ports import PhotoError
 from handlers.conversation import Contact, Inbound, RemotePhoto
@@ -169,7 +169,8 @@ def _content(message: _Message, empty: Inbound) -> Inbound:
         contact = Contact(message.contact.phone_number, proven=True) if own else Contact("", proven=False)
         return msgspec.structs.replace(empty, contact=contact)
     if message.location is not None:
-        return msgspec.structs.replace(empty, location=(message.location.latitude, message.location.longitude))
+        place = on_earth(message.location.latitude, message.location.longitude)
+        return msgspec.structs.replace(empty, location=place, other=None if place else "location")
     other = next((name for name in _OTHER if getattr(message, name) is not None), "unknown")
     return msgspec.structs.replace(empty, other=other)
 
@@ -419,7 +420,7 @@ def classify(error: Exception) -> SendError:
         case exceptions.TelegramBadRequest() | exceptions.TelegramEntityTooLarge():
             return SendError(Trouble.INVALID, "400")
         case exceptions.TelegramServerError():
-            return SendError(Trouble.FAULT, type(error).__name__)
+            return SendError(Trouble.FAULT, type(error).__name__, maybe=True)
         case exceptions.TelegramNetworkError() if "ClientConnector" in error.message:
             return SendError(Trouble.FAULT, "not connected")
         case _:

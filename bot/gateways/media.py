@@ -45,3 +45,13 @@ class MediaFolder:
         except FileNotFoundError:
             raise KeyError(photo_id) from None
         return crypto.ring().open(sealed, f"photo:{photo_id}".encode())
+
+    async def delete(self, photo_id: str) -> None:
+        """See domain.ports.Media. What is left of a write that was broken off goes, too."""
+        path = self._path(photo_id)
+        for each in (path, path.with_suffix(".part")):
+            await asyncio.to_thread(each.unlink, missing_ok=True)
+
+    async def exists(self, photo_id: str) -> bool:
+        """See domain.ports.Media."""
+        return await asyncio.to_thread(self._path(photo_id).exists)

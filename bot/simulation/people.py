@@ -188,6 +188,14 @@ class MemoryMedia:
         """See domain.ports.Media."""
         return self._kept[photo_id]
 
+    async def delete(self, photo_id: str) -> None:
+        """See domain.ports.Media."""
+        self._kept.pop(photo_id, None)
+
+    async def exists(self, photo_id: str) -> bool:
+        """See domain.ports.Media."""
+        return photo_id in self._kept
+
 
 class SyntheticRegistry:
     """domain.ports.CivilRegistry that knows everybody."""

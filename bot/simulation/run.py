@@ -149,7 +149,8 @@ class Simulation:
         raise RuntimeError(f"{len(active)} people are stuck")
 
     async def _step(self, person: Character) -> str:
-        step = await self.app.engine.tables.step_at(self.db, address_lookup(Channel.TELEGRAM, person.chat))
+        seat = await self.app.engine.tables.seat_at(self.db, address_lookup(Channel.TELEGRAM, person.chat))
+        step = seat[1] if seat else None
         return step or ""
 
     async def _answer(self, person: Character, step: str, tries: int) -> None:

@@ -1,5 +1,6 @@
 """Turning a conversation's answers into a registered person."""
 
+import secrets
 from datetime import date, datetime
 
 import msgspec
@@ -14,7 +15,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """All answers of a registration, each already checked by the rules; the same names as in the conversation's draft.
 
     ``selfie`` is None where a KYC partner vouches (``kyc_reference``); ``turned`` is None where the head was not seen
-    turned as asked.
+    turned as asked, ``phone`` is empty for somebody without one whom staff registered.
     """
 
     nik: str
@@ -52,7 +53,8 @@ async def register(conversation_id: int, person_id: int | None, answers: Answers
             "birth_date": answers.birth_date.isoformat(),
             "sex": answers.sex,
             "phone": answers.phone,
-            "phone_index": ring.index("phone", answers.phone),
+            # Who has none shares theirs with nobody.
+            "phone_index": ring.index("phone", answers.phone or secrets.token_hex(16)),
             "region_code": answers.region,
             "address": answers.address,
             "education": answers.education,

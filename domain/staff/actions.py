@@ -133,6 +133,11 @@ async def say(number: int, by: str, text: str, now: datetime) -> HelpRequest:
     return request
 
 
+async def let_go(number: int) -> None:
+    """Let anybody take a talk whose member is gone."""
+    await HelpRequest.filter(id=number, status=TaskStatus.PENDING).update(taken_by="", taken_in=None)
+
+
 async def close(number: int, by: str, now: datetime) -> HelpRequest:
     """End a talk; ``by`` is empty where the person ended it. Refused with staff.no_such_request."""
     request = HelpRequest.filter(id=number, status=TaskStatus.PENDING)

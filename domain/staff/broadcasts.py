@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import F
 
 from domain.audit import SYSTEM, record
 from domain.clock import WIB, day_of
 from domain.errors import DomainError
-from domain.notices.rules import KINDS
+from domain.notices.rules import KINDS, sms_time
 from domain.staff.rules import Member
 from domain.staff.segments import Segment, check_text, conditions, filled, is_empty
 from models.broadcast import Broadcast
@@ -117,24 +118,40 @@ async def freeze_some(db: BaseDBAsyncClient, row: Broadcast, now: datetime) -> b
     own, more = conditions(segment_of(row), texts_of(row), (), tables.moment, row.prepared_at)
     if row.frozen_to < await tables.last_person(db):
         async with writing() as connection:
-            if not await Broadcast.filter(id=row.id, status=BroadcastStatus.FREEZING).update(frozen_to=row.frozen_to):
-                return False
             until = row.frozen_to + WINDOW
+            # Whoever moves the mark has this window to themselves: another process finds it moved.
+            mine = Broadcast.filter(id=row.id, status=BroadcastStatus.FREEZING, frozen_to=row.frozen_to)
+            if not await mine.update(frozen_to=until):
+                return await _again(row)
             added = await tables.freeze(connection, row.id, [*own, *more], row.frozen_to, until)
             meant = await tables.matching(connection, own, row.frozen_to, until) if more else added
-            row.frozen_to, row.count, row.left_out = until, row.count + added, row.left_out + meant - added
-            await Broadcast.filter(id=row.id).update(frozen_to=until, count=row.count, left_out=row.left_out)
-        return True
+            await Broadcast.filter(id=row.id).update(count=F("count") + added, left_out=F("left_out") + (meant - added))
+        return await _again(row)
     digest, everybody = await digest_of(db, row), await tables.everybody(db)
+    shares = await tables.shares(db, row.id)
     async with writing():
-        if not await Broadcast.filter(id=row.id, status=BroadcastStatus.FREEZING).update(digest=digest):
+        if not await Broadcast.filter(id=row.id, status=BroadcastStatus.FREEZING).update(
+            digest=digest, shares=msgspec.json.encode(shares).decode()
+        ):
             return False
-        fault = "nobody" if not row.count else "everybody" if row.count >= everybody > 1 else ""
+        meant = row.count + row.left_out
+        fault = "nobody" if not row.count else "everybody" if meant >= everybody > 1 else ""
         if fault:
             await move(row, BroadcastStatus.CANCELLED, row.prepared_by, now, f"segment means {fault}")
         else:
-            await move(row, BroadcastStatus.READY, row.prepared_by, now, f"{row.count} recipients")
+            await move(row, BroadcastStatus.READY, row.prepared_by, now, f"{row.count} recipients, {digest.hex()}")
     return False
+
+
+async def _again(row: Broadcast) -> bool:
+    """Read anew how far it is; whether its recipients are still being looked up."""
+    await row.refresh_from_db()
+    return bool(row.status == BroadcastStatus.FREEZING)
+
+
+def shares_of(row: Broadcast) -> list[tuple[str, str, int]]:
+    """Recipients by the channel they used last and their language."""
+    return msgspec.json.decode(row.shares, type=list[tuple[str, str, int]])
 
 
 async def digest_of(db: BaseDBAsyncClient, row: Broadcast) -> bytes:
@@ -159,7 +176,7 @@ async def approve(row: Broadcast, member: Member, now: datetime) -> None:
     """A second member of staff lets it be sent. Refused with staff.same_staff or staff.broadcast_order."""
     if member.name == row.prepared_by:
         raise DomainError("staff.same_staff")
-    await move(row, BroadcastStatus.APPROVED, member.name, now)
+    await move(row, BroadcastStatus.APPROVED, member.name, now, bytes(row.digest or b"").hex())
     await Broadcast.filter(id=row.id).update(approved_by=member.name)
 
 
@@ -175,10 +192,11 @@ async def pause(db: BaseDBAsyncClient, row: Broadcast, member: Member, now: date
     await BroadcastTables(db).hold(db, row.id)
 
 
-async def resume(db: BaseDBAsyncClient, row: Broadcast, member: Member, now: datetime) -> None:
-    """Go on with a paused one."""
+async def resume(db: BaseDBAsyncClient, row: Broadcast, member: Member, now: datetime, hours: tuple[int, int]) -> None:
+    """Go on with a paused one; at night in the morning, and however long it rested."""
     await move(row, BroadcastStatus.RUNNING, member.name, now)
-    await BroadcastTables(db).go_on(db, row.id)
+    due = sms_time(now, hours)
+    await BroadcastTables(db).go_on(db, row.id, due, due + timedelta(days=KINDS[kind_of(row)].days))
 
 
 async def cancel(db: BaseDBAsyncClient, row: Broadcast, member: Member, now: datetime) -> None:
@@ -216,12 +234,12 @@ async def release_some(db: BaseDBAsyncClient, row: Broadcast, now: datetime, hou
             return 0
         await tables.follow(connection, row.id)
         now_released = (await Broadcast.get(id=row.id)).released
-        waiting, out = row.count - now_released, await tables.under_way(connection, row.id)
+        waiting, (out, queued) = row.count - now_released, await tables.under_way(connection, row.id, now)
         if not waiting and not out:
             await Broadcast.filter(id=row.id).update(ended_at=now)
             await move(row, BroadcastStatus.DONE, SYSTEM, now)
             return 0
-        may = min(allowed(row, now, hours) - now_released, MOST_OUT - out, PORTION)
+        may = min(allowed(row, now, hours) - now_released, MOST_OUT - queued, PORTION)
         if may <= 0 or not waiting:
             return 0
         await Broadcast.filter(id=row.id, started_at__isnull=True).update(started_at=now)

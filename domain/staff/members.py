@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pyotp
+from tortoise.expressions import F
 
 from domain import regions as places
 from domain.audit import record
@@ -18,13 +19,16 @@ from models.staff import StaffChat, StaffInvite, StaffMember
 ISSUER = "Gelombang"
 
 
+MOST_NAME = 40  # letters, as the table has room for
+
+
 async def add(name: str, roles: Sequence[Role], regions: Sequence[str], by: str, now: datetime) -> StaffMember:
     """A new member, or other roles and regions for one; somebody who was revoked comes back.
 
     Refused with staff.bad_name, staff.no_roles or staff.no_region.
     """
     name = name_of(name)
-    if not 2 <= len(name) <= 40 or not name.replace(" ", "").replace(".", "").replace("-", "").isalnum():
+    if not 2 <= len(name) <= MOST_NAME or not name.replace(" ", "").replace(".", "").replace("-", "").isalnum():
         raise DomainError("staff.bad_name")
     if not roles:
         raise DomainError("staff.no_roles")
@@ -66,7 +70,8 @@ def _index(token: str) -> bytes:
 
 async def active(name: str) -> StaffMember:
     """A member who is not revoked, by name; refused with staff.no_member."""
-    member = await StaffMember.get_or_none(name=name_of(name), revoked_at__isnull=True)
+    name = name_of(name)
+    member = await StaffMember.get_or_none(name=name, revoked_at__isnull=True) if len(name) <= MOST_NAME else None
     if member is None:
         raise DomainError("staff.no_member")
     return member
@@ -146,7 +151,7 @@ async def prove(member_id: int, conversation_id: int, code: str, now: datetime) 
     minute before and after its time. Refused with staff.locked after five wrong ones.
     """
     # The update is the lock: of two chats that type the same code one is told that it was used.
-    await StaffMember.filter(id=member_id).update(totp_tries=(await StaffMember.get(id=member_id)).totp_tries)
+    await StaffMember.filter(id=member_id).update(totp_tries=F("totp_tries"))
     member = await StaffMember.filter(id=member_id).select_for_update().get()
     if member.locked_until is not None and member.locked_until > now:
         raise DomainError("staff.locked", until_time=member.locked_until.isoformat())
@@ -203,6 +208,12 @@ async def on_duty(permission: Permission, region_code: str, now: datetime) -> li
         if covered and permission in permissions_of(roles_of(chat.member), given):
             found.append(chat.conversation_id)
     return found
+
+
+async def chats_of(name: str) -> list[int]:
+    """The conversations in which a member works."""
+    chats = StaffChat.filter(member__name=name_of(name))
+    return [int(number) for (number,) in await chats.values_list("conversation_id")]
 
 
 async def names_on_duty(now: datetime) -> list[str]:

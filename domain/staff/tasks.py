@@ -8,10 +8,24 @@ from typing import Any
 from tortoise.expressions import Q
 
 from domain.audit import record
-from domain.staff.rules import Member
+from domain.staff.rules import Member, Permission
 from models.enums import TaskStatus
-from models.staff import StaffTask
+from models.staff import StaffFile, StaffTask
 
+# What a member needs for each kind of work: when they ask for it, when it is done, and to see what came of it.
+NEEDS: Mapping[str, Permission] = {
+    "audit_verify": Permission.AUDIT,
+    "audit_export": Permission.AUDIT,
+    "broadcast_report": Permission.BROADCAST,
+    "payouts_prepare": Permission.PAYOUTS,
+    "payouts_check": Permission.PAYOUTS,
+    "payouts_approve": Permission.PAYOUTS,
+    "payouts_reconcile": Permission.PAYOUTS,
+    "wave_freeze": Permission.WAVES,
+    "wave_draw": Permission.WAVES,
+    "wave_dice": Permission.WAVES,
+    "import": Permission.IMPORT,
+}
 LEASE = timedelta(minutes=30)  # an import of ten million lines takes two
 MOST_TRIES = 3
 
@@ -46,6 +60,11 @@ async def claim(now: datetime) -> StaffTask | None:
 async def finish(task_id: int, result: Mapping[str, Any], now: datetime) -> None:
     """Note what came of it: ``lines`` of message keys with parameters, or an ``error`` with its ``params``."""
     await StaffTask.filter(id=task_id, result=None).update(result=json.dumps(dict(result)), done_at=now)
+
+
+async def note_file(number: str, now: datetime) -> None:
+    """Keep track of a file that is put into the media folder for staff, so that it goes when its time has come."""
+    await StaffFile.create(id=number, stored_at=now)
 
 
 async def told(task_id: int) -> None:

@@ -22,6 +22,7 @@ from domain.waves.freeze import Clock, keep_claim
 from domain.waves.keys import keyed, seed_of
 from domain.waves.publication import ENTRANTS_HEAD, moment
 from domain.waves.rules import MOST_THROWS, THROWS, ticket_length
+from models.database import writing
 from models.draws import DrawTables
 from models.enums import Randomness, WaveStatus
 from models.wave import DiceThrow, FrozenBlock, Place, RankBlock, Wave
@@ -75,8 +76,9 @@ async def throw_dice(number: int, staff: str, throws: str, now: datetime) -> boo
     after = tomllib.loads(wave.rules)["randomness"]["dice_after"]
     if now < datetime.fromisoformat(after):
         raise DomainError("staff.dice_early", wave=wave.number, dice_time=after)
-    await DiceThrow.update_or_create(wave_id=wave.id, staff=staff, defaults={"throws": digits, "at": now})
-    await record(staff, "wave.dice", f"wave:{wave.number}", now=now, after=digits)
+    async with writing():
+        await DiceThrow.update_or_create(wave_id=wave.id, staff=staff, defaults={"throws": digits, "at": now})
+        await record(staff, "wave.dice", f"wave:{wave.number}", now=now, after=digits)
     seen = await DiceThrow.filter(wave_id=wave.id).order_by("id")
     if any(other.throws != digits for other in seen):
         raise DomainError("staff.dice_differ")

@@ -15,6 +15,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.functions import Count
 from tortoise.transactions import in_transaction
 
+from domain.audit import record
 from domain.clock import day_of
 from domain.errors import DomainError
 from domain.programme import GENERAL, Eligibility, Programme
@@ -23,7 +24,7 @@ from domain.verification.rules.nik import age_on
 from domain.waves.actions import lists_of, move, strata_of, wave_numbered
 from domain.waves.keys import row
 from domain.waves.publication import ENTRANTS_HEAD, rules_toml
-from domain.waves.rules import CARRIED, LIVE, WAITING, round_at, time_of_round
+from domain.waves.rules import CARRIED, LIVE, WAITING, WITHDRAWN, round_at, time_of_round
 from models import crypto
 from models.draws import DrawTables
 from models.enums import Employment, Layer, LayerState, ListKind, Randomness, WaveStatus
@@ -51,10 +52,13 @@ class Standing:
     excluded: bool
     served: int
     had_place: bool
+    withdrawn: bool = False
 
 
 def reason_out(standing: Standing, eligibility: Eligibility, layers: Sequence[Layer], cap: int, today: date) -> str:
     """Why somebody is left out of the draw, "" where they are in it. "waiting" carries over to the next wave."""
+    if standing.withdrawn:
+        return WITHDRAWN
     states = standing.states
     failed = [layer for layer in layers if layer not in LIVE_LAYERS and states.get(layer) == LayerState.FAILED]
     if failed:
@@ -193,6 +197,7 @@ async def standings_of(db: BaseDBAsyncClient, wave: Wave, people: Mapping[int, P
             excluded=bytes(person.nik_index) in excluded,
             served=served.get(bytes(person.kk_index), 0),
             had_place=bytes(person.nik_index) in had_place,
+            withdrawn=person.withdrawn_at is not None,
         )
         for number, person in people.items()
     }
@@ -297,9 +302,9 @@ async def take_back(wave: Wave, by: str, now: datetime) -> None:
         unknown = Wave.filter(id=wave.id, status=WaveStatus.FROZEN, published_at__isnull=True, seed__isnull=True)
         if not await unknown.update(status=WaveStatus.CLOSED):
             raise DomainError("staff.wave_busy", wave=wave.number)
-        await WaveEvent.create(
-            wave_id=wave.id, status=WaveStatus.CLOSED, by=by, reason="frozen but not published in time", at=now
-        )
+        reason = "frozen but not published in time"
+        await WaveEvent.create(wave_id=wave.id, status=WaveStatus.CLOSED, by=by, reason=reason, at=now)
+        await record(by, "wave.closed", f"wave:{wave.number}", now=now, before=WaveStatus.FROZEN, words=reason)
 
 
 async def _lines(db: BaseDBAsyncClient, wave: Wave, clock: Clock, progress: Progress) -> list[str]:

@@ -19,8 +19,13 @@ async def funnel(wave: Wave) -> list[tuple[int, str, int]]:
     stages = [(0, "registered", await Person.all().count())]
     passed = await _counted(LayerOutcome.filter(replaced_at=None, state=LayerState.PASSED), "layer")
     stages += [(1, f"{layer} passed", passed[layer]) for layer in Layer if layer in passed]
+    return stages + await of_wave(wave)
+
+
+async def of_wave(wave: Wave) -> list[tuple[int, str, int]]:
+    """The stages that concern this wave only: as many rows as it has."""
     joined = Entry.filter(wave_id=wave.id)
-    stages.append((0, "joined", await joined.count()))
+    stages = [(0, "joined", await joined.count())]
     stages.append((1, "carried over", await joined.filter(carried=True).count()))
     reasons = await left_out(wave.id)
     if wave.frozen_at is not None:

@@ -19,9 +19,10 @@ from domain.money.paying import expired_before
 from domain.notices.actions import announce
 from domain.programme import Programme
 from domain.waves.actions import move
-from domain.waves.rules import CARRIED, OPEN_PLACES, WAITING, deadline, last_day, reminder
+from domain.waves.rules import CARRIED, LIVE, OPEN_PLACES, WAITING, deadline, last_day, reminder
 from models.draws import DrawTables
 from models.enums import PlaceStatus, WaveStatus
+from models.person import Person
 from models.wave import Place, Wave
 
 PORTION = 500
@@ -157,8 +158,15 @@ async def lapse_some(db: BaseDBAsyncClient, wave: Wave, now: datetime) -> int:
                 due = deadline(later[place.person_id], 0)
                 await Place.filter(id=place.id, due_at__lt=due).update(due_at=due)
         late_now = [place for place in late if place.person_id not in later]
-        for reason, before in (("not_told", PlaceStatus.SELECTED), ("deadline", PlaceStatus.NOTIFIED)):
-            ids = [place.id for place in late_now if place.status == before]
+        withdrawn = await _withdrawn(people)
+        for reason, before in (
+            ("withdrawn", PlaceStatus.SELECTED),
+            ("withdrawn", PlaceStatus.NOTIFIED),
+            ("not_told", PlaceStatus.SELECTED),
+            ("deadline", PlaceStatus.NOTIFIED),
+        ):
+            theirs = [place for place in late_now if (place.person_id in withdrawn) == (reason == "withdrawn")]
+            ids = [place.id for place in theirs if place.status == before]
             moved = set(
                 await DrawTables(connection).move_places(connection, ids, [before], PlaceStatus.LAPSED, reason, now)
             )
@@ -169,6 +177,11 @@ async def lapse_some(db: BaseDBAsyncClient, wave: Wave, now: datetime) -> int:
                 people = [place.person_id for place in some]
                 await announce(connection, "lapsed", wave.id, people, now, params=params)
     return len(late)
+
+
+async def _withdrawn(people: list[int]) -> set[int]:
+    gone = Person.filter(id__in=people, withdrawn_at__isnull=False)
+    return {int(number) for (number,) in await gone.values_list("id")}
 
 
 async def expire_some(db: BaseDBAsyncClient, programme: Programme, now: datetime) -> int:
@@ -189,6 +202,29 @@ async def expire_some(db: BaseDBAsyncClient, programme: Programme, now: datetime
             places = [(place, person) for place, wave, person in rows if wave == wave_id]
             new += await dues.return_balance(connection, wave_id, places, now, ended=year)
     return new
+
+
+async def give_up(person_id: int, now: datetime) -> int:
+    """Let somebody's place that was not taken up lapse now: they took their consent back. Its balance goes back with
+    it, by the ordinary way (``lapse_some``). Gives how many.
+    """
+    return await Place.filter(person_id=person_id, status__in=list(OPEN_PLACES), due_at__gt=now).update(due_at=now)
+
+
+async def give_up_some(now: datetime) -> int:
+    """The same for everybody who took their consent back and was given a place since."""
+    gone = Place.filter(person__withdrawn_at__isnull=False, status__in=list(OPEN_PLACES), due_at__gt=now)
+    ids = await gone.limit(PORTION).values_list("id", flat=True)
+    return await Place.filter(id__in=list(ids)).update(due_at=now) if ids else 0
+
+
+async def end(db: BaseDBAsyncClient, person_id: int, now: datetime) -> None:
+    """Take back the place of somebody who is deleted, with what is left of the balance. In the caller's transaction."""
+    await money.hold_credits(db, [person_id])
+    await money.hold(db, [person_id])
+    for place in await Place.filter(person_id=person_id, status__in=list(LIVE)):
+        await DrawTables(db).move_places(db, [place.id], sorted(LIVE), PlaceStatus.LAPSED, "deleted", now)
+        await dues.return_balance(db, place.wave_id, [(place.id, person_id)], now)
 
 
 def _due(place: Place) -> datetime:

@@ -32,6 +32,7 @@ GENESIS, PERIOD = 1_692_803_367, 3
 
 WAITING = "waiting"  # the reason of those who carry over to the next wave
 CARRIED = "carried"  # what it becomes when they have
+WITHDRAWN = "withdrawn"  # of those who took their consent back
 
 
 def new_ticket(wave: int) -> str:

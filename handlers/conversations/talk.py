@@ -29,7 +29,13 @@ async def _pass_on(turn: Turn, ticket: int, text: str) -> Done:
         request = await actions.say(ticket, "", text[:1000], turn.now)
     except DomainError:  # ended meanwhile: what was said goes to the bot as ever
         return Stay(draft=without(turn.draft, TICKET), again=True)
-    return Stay(await _to_staff(turn, request, Say("staff.talk_heard", {"number": ticket, "text": text[:1000]})))
+    heard = await _to_staff(turn, request, Say("staff.talk_heard", {"number": ticket, "text": text[:1000]}))
+    if heard:
+        return Stay(heard)
+    # Nobody is there any more: the bot answers again, and somebody else may take over what was said.
+    await actions.let_go(ticket)
+    told = await tell_staff(turn)
+    return Stay((Say("help.alone", choices=(Choice("!resume", "help.resume"),)), *told), without(turn.draft, TICKET))
 
 
 async def _end(turn: Turn, ticket: int) -> Done:
@@ -45,6 +51,8 @@ async def _to_staff(turn: Turn, request: HelpRequest, say: Say) -> tuple[Elsewhe
     """Into the chat of the member who talks, as long as they are signed in there; what was said is kept either way."""
     member = await members.at(request.taken_in or 0, turn.now)
     if member is None or not member.signed_in or member.name != request.taken_by:
+        return ()
+    if Permission.TALK not in member.permissions:
         return ()
     there = await elsewhere(request.taken_in or 0, say)
     return (there,) if there else ()

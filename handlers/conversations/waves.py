@@ -21,6 +21,7 @@ LEFT_OUT = {
     "lists": "draw.out_lists",
     "age": "draw.out_age",
     "employment": "draw.out_employment",
+    "withdrawn": "draw.out_withdrawn",
 }
 
 

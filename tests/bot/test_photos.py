@@ -37,7 +37,7 @@ async def test_a_card_without_a_portrait_leaves_the_faces_to_staff(db: BaseDBAsy
 
         async def send(content: bytes) -> list[str]:
             heard.clear()
-            keys = await person.send(photo=await photos.keep(content))
+            keys = await person.send(photo=await photos.keep(content, 1))
             while (task := await claim_photo_task(clock())) is not None:
                 await photos._do(task)
             return [*keys, *heard]

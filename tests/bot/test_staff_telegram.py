@@ -87,7 +87,7 @@ class Desk:
 
     def desk(self) -> StaffDesk:
         nothing: Any = None
-        return StaffDesk(nothing, nothing, nothing, nothing, self.file, self.live)
+        return StaffDesk(nothing, nothing, nothing, nothing, nothing, self.file, self.live)
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
 
 from bot import delivery as delivering
 from bot.broadcasts import Broadcasts
 from bot.channel import Sender, SendError, Sent, Trouble
-from bot.delivery import Delivery
+from bot.delivery import Delivery, Settled
 from bot.notices import Notices
 from domain import regions
 from domain.errors import DomainError
@@ -29,6 +30,7 @@ from models.enums import BroadcastStatus, Channel, OutboxStatus, RecipientStatus
 from models.message import Outbox
 from models.notice import Notice
 from models.staff import AuditEntry
+from models.turns import OutboxRow
 from models.verification import LayerOutcome
 from models.wave import Entry, Wave
 from tests.handlers.talk import NOON, Clock, engine_on
@@ -225,6 +227,96 @@ async def test_a_cancelled_broadcast_sends_nothing_more(db: BaseDBAsyncClient) -
         await sending.settle()
         assert phone.said == []
         assert await standing() == Counter({RecipientStatus.FAILED: 5})
+
+
+async def test_two_processes_look_recipients_up_and_nobody_is_lost(
+    db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has read the row before the other moves on, portion after portion."""
+    monkeypatch.setattr(broadcasts, "WINDOW", 3)
+    clock, phone = Clock(), Phone()
+    async with engine_on(db, clock) as engine, station(db, engine, clock, phone) as sending:
+        chats = await crowd(10, NOON, Channel.TELEGRAM)
+        sari = await officer(engine, clock, "sari", [Role.BROADCASTER])
+        budi = await officer(engine, clock, "budi", [Role.BROADCASTER])
+        await write(sari, ("language", "id"))
+        one, other = [await Broadcast.get() for _ in range(2)]
+        for _ in range(10):
+            await broadcasts.freeze_some(db, one, clock())
+            await broadcasts.freeze_some(db, other, clock())
+        row = await Broadcast.get()
+        assert (row.status, row.count) == (BroadcastStatus.READY, 5)
+        await approved(sari, budi, sending.work)
+        await budi.press("start")
+        await sending.settle()
+        assert Counter(to for to, _ in phone.said) == Counter(chats[1::2])
+
+
+async def test_what_a_platform_refuses_after_the_end_climbs_no_other_rung(db: BaseDBAsyncClient) -> None:
+    clock, phone = Clock(), Phone()
+    async with engine_on(db, clock) as engine, station(db, engine, clock, phone) as sending:
+        await crowd(6, NOON, Channel.TELEGRAM)
+        sari = await officer(engine, clock, "sari", [Role.BROADCASTER])
+        budi = await officer(engine, clock, "budi", [Role.BROADCASTER])
+        await write(sari, ("language", "id"))
+        number = await approved(sari, budi, sending.work)
+        await budi.press("start")
+        await sending.work.release()
+        await sending.notices._route()
+        claimed = await sending.notices._tables.claim_due(db, Channel.TELEGRAM, clock(), 10)  # on its way
+        await budi.press("cancel")
+        rows = [
+            OutboxRow(0, 0, 0, "telegram", 0, 0, "notice.broadcast", "", "id", b"", notice_id=n.id) for n in claimed
+        ]
+        error = SendError(Trouble.UNREACHABLE, "403")
+        async with in_transaction() as connection:
+            await sending.notices.settled(connection, [Settled(row, OutboxStatus.FAILED, None, error) for row in rows])
+        await sending.settle()
+        assert {(each.status, each.reason) for each in await Notice.filter(subject_id=number)} == {
+            ("expired", "cancelled")
+        }
+        assert phone.said == []
+
+
+async def test_what_waits_for_another_try_ends_with_the_broadcast(db: BaseDBAsyncClient) -> None:
+    clock, phone = Clock(), Phone()
+    phone.answer = lambda to: SendError(Trouble.BUSY, "429", 3600)
+    async with engine_on(db, clock) as engine, station(db, engine, clock, phone) as sending:
+        await crowd(6, NOON, Channel.TELEGRAM)
+        sari = await officer(engine, clock, "sari", [Role.BROADCASTER])
+        budi = await officer(engine, clock, "budi", [Role.BROADCASTER])
+        await write(sari, ("language", "id"))
+        await approved(sari, budi, sending.work)
+        await budi.press("start")
+        await sending.settle()
+        assert {row.status for row in await Outbox.filter(key="notice.broadcast")} == {OutboxStatus.QUEUED}
+        await budi.press("cancel")
+        assert {row.status for row in await Outbox.filter(key="notice.broadcast")} == {OutboxStatus.FAILED}
+        assert await standing() == Counter({RecipientStatus.FAILED: 3})
+
+
+async def test_resumed_at_night_it_goes_on_in_the_morning_however_long_it_rested(db: BaseDBAsyncClient) -> None:
+    clock, phone = Clock(), Phone()
+    async with engine_on(db, clock) as engine, station(db, engine, clock, phone) as sending:
+        chats = await crowd(6, NOON, Channel.TELEGRAM)
+        sari = await officer(engine, clock, "sari", [Role.BROADCASTER])
+        budi = await officer(engine, clock, "budi", [Role.BROADCASTER])
+        await write(sari, ("language", "id"))
+        await approved(sari, budi, sending.work)
+        await budi.press("start")
+        await sending.work.release()
+        await budi.press("pause")
+        clock.forward(days=5, hours=11)  # 23.00 WIB
+        await budi.say("/siaran")
+        await budi.prove()
+        await budi.say("/siaran")
+        await budi.press("show_")
+        assert await budi.press("resume") == ["staff.broadcast_card"]
+        await sending.settle()
+        assert phone.said == []
+        clock.forward(hours=10)
+        await sending.settle()
+        assert Counter(to for to, _ in phone.said) == Counter(chats[1::2])
 
 
 async def test_after_a_crash_in_the_middle_nobody_reads_it_twice(db: BaseDBAsyncClient) -> None:

@@ -12,6 +12,7 @@ from domain.staff import members
 from handlers.engine import Engine, Outgoing, TurnResult, address_lookup, outgoing
 from models.database import writing
 from models.enums import Channel, Role
+from models.staff import StaffFile
 from tests.handlers.talk import Clock, engine_on
 from tests.staff.office import Officer, officer
 from tests.staff.test_review import cases
@@ -98,5 +99,8 @@ async def test_a_file_is_kept_only_where_one_is_asked_for(db: BaseDBAsyncClient,
         await rudi.press("catalogue")
         kept = await found.keep_file(rudi.channel, rudi.address, "a.csv", b"nik")
         assert kept is not None
+        assert await StaffFile.filter(id=kept.id).exists()  # so that it goes when its time has come
         assert await MediaFolder(tmp_path).load(kept.id) == b"nik"
         assert await found.keep_file(rudi.channel, "stranger" * 5, "a.csv", b"nik") is None
+        clock.forward(hours=13)  # the session is over: whoever holds the phone now sends nothing in
+        assert await found.keep_file(rudi.channel, rudi.address, "a.csv", b"nik") is None

@@ -4,7 +4,10 @@ import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from domain import regions
+from domain.staff import people
+from domain.staff.rules import Member
 from domain.verification.actions import review
+from models.database import writing
 from models.enums import Decision, Layer, Role
 from models.person import Person as Row
 from models.staff import AuditEntry
@@ -43,6 +46,36 @@ async def test_ten_cases_by_digits_only(db: BaseDBAsyncClient) -> None:
         assert await sari.press("reviewers") == ["staff.reviewers"]
         assert "10 kasus, 9 detik per kasus, 100,0 %" in sari.text
         assert await AuditEntry.filter(action="case.opened").count() == 10
+
+
+async def test_cases_one_has_voted_on_hide_no_others(db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(review, "LOOKED_AT", 2)
+    clock = Clock()
+    async with engine_on(db, clock) as engine:
+        await cases(5, Layer.FACE)
+        sari = await officer(engine, clock, "sari", [Role.REVIEWER])
+        await sari.say("/periksa")
+        for _ in range(4):  # a rejection on a face waits for a second member of staff
+            await sari.press("reject")
+            assert await sari.press("other_person") == ["staff.second_needed", "staff.case"]
+        await sari.press("reject")
+        assert await sari.press("other_person") == ["staff.second_needed", "staff.no_cases"]
+
+
+async def test_who_corrected_somebody_does_not_decide_on_them(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with engine_on(db, clock) as engine:
+        [only] = await cases(1)
+        sari = await officer(engine, clock, "sari", [Role.REVIEWER])
+        person = await Row.get()
+        await sari.say("/periksa")
+        async with writing():
+            member = Member(1, "sari", (Role.REVIEWER,), (), enrolled=True, signed_in=True)
+            await people.correct(member, person, "address", "Jl. Mawar 1", "salah ketik", clock())
+        assert await sari.press("accept") == ["staff.voted_before"]
+        await sari.say("/menu")
+        assert await sari.say("/periksa") == ["staff.no_cases"]
+        assert (await ReviewCase.get(id=only)).decision is None
 
 
 async def test_a_case_is_before_one_member_only_and_goes_to_another_when_passed_on(db: BaseDBAsyncClient) -> None:

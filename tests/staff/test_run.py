@@ -11,13 +11,16 @@ from bot import staff_work
 from bot.gateways.media import MediaFolder
 from bot.settings import Settings
 from domain import audit, regions
-from domain.staff import people, tasks
+from domain.errors import DomainError
+from domain.staff import members, people, tasks
 from domain.verification.actions.layers import verify
 from domain.verification.actions.lists import ListTerms, define
 from handlers.conversation import Inbound, KeptFile, StaffOutcome
 from handlers.engine import Engine
 from models.conversation import Consent, Conversation
+from models.database import writing
 from models.enums import Channel, LayerState, ListKind, Role, WaveStatus
+from models.payout import PayoutBatch
 from models.person import Person as Row
 from models.staff import AuditEntry, StaffTask
 from models.verification import LayerOutcome, ListVersion, ReviewCase
@@ -129,8 +132,39 @@ async def test_money_is_not_for_a_viewer_nor_for_one_province(db: BaseDBAsyncCli
         local = await officer(engine, clock, "lina", [Role.FINANCE], ["31"])
         for each in (viewer, local):
             assert await each.say("/pembayaran") == ["staff.not_allowed", "staff.home"]
-            assert await each.send(choice="new_incentive") == ["staff.home"]
+            assert await each.send(choice="new_incentive") == ["staff.choose"]
+            assert await each.send(choice="approve_1~1") == ["staff.home"]
+        refused = [row.words for row in await AuditEntry.filter(action="refused", by="vera").order_by("number")]
+        assert refused == ["no permission: payouts", "staff.choose", "old button"]
         assert await StaffTask.all().count() == 0
+
+
+async def test_work_that_was_asked_for_is_not_done_for_who_has_lost_the_role(
+    db: BaseDBAsyncClient, tmp_path: Path
+) -> None:
+    clock, given = Clock(), settings(tmp_path)
+    async with engine_on(db, clock) as engine:
+        ani = await officer(engine, clock, "ani", [Role.FINANCE])
+        await ani.say("/pembayaran")
+        await ani.press("new_incentive")
+        async with writing():
+            await members.add("ani", [Role.VIEWER], [], "operator", clock())
+        task = await tasks.claim(clock())
+        assert task is not None
+        assert await staff_work.do(db, given, task.id) == {"error": "staff.not_allowed"}
+        assert await PayoutBatch.all().count() == 0
+
+
+async def test_who_is_not_signed_in_any_more_hears_only_that_work_is_over(
+    db: BaseDBAsyncClient, tmp_path: Path
+) -> None:
+    clock, given = Clock(), settings(tmp_path)
+    async with engine_on(db, clock) as engine:
+        tuti = await officer(engine, clock, "tuti", [Role.AUDITOR])
+        await tuti.say("/audit")
+        await tuti.press("verify")
+        await tuti.say("/keluar")
+        assert await work_off(db, engine, tuti, given) == ["staff.task_over"]
 
 
 # --- imports
@@ -222,6 +256,22 @@ async def test_a_correction_shows_before_and_after_and_the_log_tells_neither(db:
         assert "Aminah" not in json.dumps([str(value) for value in audit.columns(entry)])
 
 
+async def test_only_who_was_found_can_be_opened_and_what_is_shown_in_full_is_recorded(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with engine_on(db, clock) as engine:
+        await crowd(3, NOON)
+        sari = await officer(engine, clock, "sari", [Role.REVIEWER])
+        await sari.say("/cari")
+        await sari.say("pertanyaan warga")
+        await sari.say("08000000001")
+        assert await sari.send(choice="person_2") == ["staff.choose"]  # made up: nobody looked for them
+        await sari.press("correct")
+        await sari.press("address")
+        assert await sari.say("Jl. Mawar 1") == ["staff.confirm_correction"]
+        assert await sari.say("/menu") == ["staff.home"]  # seen, and not changed
+        assert "person.shown_address" in await actions("sari")
+
+
 async def test_nobody_is_found_outside_ones_provinces(db: BaseDBAsyncClient) -> None:
     clock = Clock()
     async with engine_on(db, clock) as engine:
@@ -270,12 +320,31 @@ async def test_somebody_without_a_phone_is_registered_and_another_member_looks_a
         assert "person.assisted" in await actions("sari")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "formula"),
+    [
+        ("plain.csv", "nik;nilai\n3171011508900001;-5\n", False),
+        ("phone.csv", "nama,telepon\nSiti,+62 812-3456\n", False),
+        ("words.csv", 'judul,uraian\nBarista,"Hubungi kami, @kelaskita"\n', False),
+        ("data.jsonl", '{"title": "Belajar, =mudah"}\n', False),
+        ("sum.csv", "nik\n=1+1\n", True),
+        ("quoted.csv", 'nik\n"=cmd|calc"\n', True),
+        ("plus.csv", "nik\n+cmd|calc\n", True),
+        ("minus.csv", "nik\n-2+3+cmd|calc\n", True),
+        ("at.csv", "nik;x\n1;@SUM(A1)\n", True),
+    ],
+)
+def test_formulas_in_text(tmp_path: Path, name: str, content: str, *, formula: bool) -> None:
+    for encoding in ("utf-8", "utf-16"):
+        path = tmp_path / name
+        path.write_text(content, encoding=encoding)
+        if not formula:
+            staff_work.refuse_formulas(path)
+            continue
+        with pytest.raises(DomainError, match=r"staff\.file_formulas"):
+            staff_work.refuse_formulas(path)
+
+
 def test_masks() -> None:
     assert people.masked_nik(NIK) == "31••••••••••••01"
     assert people.masked_name("Siti Aminah") == "S••• A•••••"
-
-
-def test_plain_numbers_and_minus_signs_are_no_formulas(tmp_path: Path) -> None:
-    path = tmp_path / "fine.csv"
-    path.write_text("nik;nilai\n3171011508900001;-5\n", encoding="utf-8")
-    staff_work.refuse_formulas(path)

@@ -221,7 +221,7 @@ async def _open_signals(person: Person, now: datetime) -> None:
 async def decide(case_id: int, staff: str, decision: Decision, words: str, now: datetime) -> Decision | None:
     """Record what a member of staff decided (see review.vote); once it is settled, the layers are judged again."""
     case = await ReviewCase.get_or_none(id=case_id)
-    if case is not None and await assisted_by(case.person_id) == staff:  # four eyes
+    if case is not None and await review.had_a_hand(case.person_id, staff):  # four eyes
         raise DomainError("staff.voted_before")
     settled = await review.vote(case_id, staff, decision, words, now)
     if settled is not None:

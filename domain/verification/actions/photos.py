@@ -11,10 +11,11 @@ from models.person import Photo, PhotoTask
 LEASE = timedelta(minutes=1)  # longer than the work: who waits for a photo that a crash broke off waits so long
 
 
-async def keep_photo(photo_id: str, prepared: Prepared, digest: bytes, now: datetime) -> None:
-    """Record a photo whose file is in the media folder."""
+async def keep_photo(photo_id: str, conversation_id: int, prepared: Prepared, digest: bytes, now: datetime) -> None:
+    """Record a photo of a conversation, whose file is put into the media folder."""
     await Photo.create(
         id=photo_id,
+        conversation_id=conversation_id,
         sha256=digest,
         width=prepared.facts.width,
         height=prepared.facts.height,

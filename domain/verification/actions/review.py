@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from tortoise.expressions import Q
+from tortoise.expressions import Q, Subquery
 
 from domain.audit import record
 from domain.errors import DomainError
 from domain.verification.rules.review import decided
 from models.enums import Decision, Layer, LayerState, TaskStatus
+from models.staff import AuditEntry
 from models.verification import LayerOutcome, ReviewCase, ReviewVote
 
 ABOUT_PHOTOS = frozenset({Layer.FACE, Layer.UNIQUE})
@@ -72,8 +73,19 @@ async def next_case(staff: str, regions: Collection[str], passed: Collection[int
         for code in regions:
             theirs |= Q(person__region_code__startswith=code)
         waiting = waiting.filter(theirs)
-    for case in await waiting.order_by("id").limit(LOOKED_AT):
-        if await _voted(case, staff):
+    waiting = waiting.exclude(id__in=Subquery(ReviewVote.filter(staff=staff).values("case_id")))
+    after = 0
+    while page := await waiting.filter(id__gt=after).order_by("id").limit(LOOKED_AT):
+        after = page[-1].id
+        if (case := await _first(page, staff, free, now)) is not None:
+            return case
+    return None
+
+
+async def _first(page: list[ReviewCase], staff: str, free: Q, now: datetime) -> ReviewCase | None:
+    """The first of these cases that this member of staff may decide, which is before them from now on."""
+    for case in page:
+        if await _voted(case, staff) or await had_a_hand(case.person_id, staff):
             continue
         if await ReviewCase.filter(free, id=case.id, status=TaskStatus.PENDING).update(
             locked_by=staff, locked_until=now + LOOK
@@ -81,6 +93,12 @@ async def next_case(staff: str, regions: Collection[str], passed: Collection[int
             await record(staff, "case.opened", f"case:{case.id}", now=now)
             return await ReviewCase.get(id=case.id)
     return None
+
+
+async def had_a_hand(person_id: int, staff: str) -> bool:
+    """Whether a member of staff registered or corrected this person: another one decides on them."""
+    theirs = AuditEntry.filter(subject=f"person:{person_id}", by=staff)
+    return await theirs.filter(Q(action="person.assisted") | Q(action__startswith="person.corrected")).exists()
 
 
 async def pass_on(case_id: int, staff: str, now: datetime) -> None:

@@ -18,7 +18,6 @@ from handlers.conversation import Act, Choice, Done, Go, Outcome, Say, Stay, Ste
 from handlers.conversations.staff import door, tasks
 from handlers.conversations.staff.home import MENU
 from models.broadcast import Broadcast
-from models.broadcasts import BroadcastTables
 from models.enums import BroadcastStatus, Channel, Layer, RecipientStatus
 
 MOST_SHOWN = 6
@@ -214,7 +213,7 @@ async def card(db: BaseDBAsyncClient, programme: Programme, number: int, now: da
     if status == BroadcastStatus.FREEZING:
         lines.append(["staff.freezing", {"count_number": row.count}])
     elif row.started_at is None:
-        lines += await _estimate(db, row, texts, programme.sending)
+        lines += _estimate(row, texts, programme.sending)
     else:
         lines += await _progress(db, row, now)
     params = {
@@ -227,9 +226,9 @@ async def card(db: BaseDBAsyncClient, programme: Programme, number: int, now: da
     return Say("staff.broadcast_card", params, live=f"broadcast:{number}" if moving else "")
 
 
-async def _estimate(db: BaseDBAsyncClient, row: Broadcast, texts: Mapping[str, str], costs: Sending) -> list[list[Any]]:
+def _estimate(row: Broadcast, texts: Mapping[str, str], costs: Sending) -> list[list[Any]]:
     """The dry run: how many by which channel, what it costs and how long it takes, what to mind."""
-    shares = await BroadcastTables(db).shares(db, row.id)
+    shares = broadcasts.shares_of(row)
     lines: list[list[Any]] = [["staff.recipients", {"count_number": row.count}]]
     if row.left_out:
         lines.append(["staff.left_out", {"count_number": row.left_out}])
@@ -341,15 +340,15 @@ def take_one(turn: Turn) -> Outcome:
                 return await _rewrite(turn, row)
             case "show":
                 return await show(turn, number)
-        await _change(name, row, member, turn.now)
+        await _change(turn, name, row, member)
         return await show(turn, number)
 
     return Act(action)
 
 
-async def _change(name: str, row: Broadcast, member: Member, now: datetime) -> None:
+async def _change(turn: Turn, name: str, row: Broadcast, member: Member) -> None:
     """Bring a broadcast on by the button of this name."""
-    db = Broadcast._meta.db
+    db, now = Broadcast._meta.db, turn.now
     match name:
         case "submit":
             if row.prepared_by != member.name:
@@ -362,7 +361,7 @@ async def _change(name: str, row: Broadcast, member: Member, now: datetime) -> N
         case "pause":
             await broadcasts.pause(db, row, member, now)
         case "resume":
-            await broadcasts.resume(db, row, member, now)
+            await broadcasts.resume(db, row, member, now, turn.programme.sending.hours)
         case "cancel":
             await broadcasts.cancel(db, row, member, now)
         case _:
@@ -422,7 +421,7 @@ def take_when(turn: Turn) -> Outcome:
         else:
             at = datetime.strptime(typed.replace(".", ":"), "%d-%m-%Y %H:%M").replace(tzinfo=clock.WIB)
             good = turn.now < at < turn.now + timedelta(days=60)
-    except ValueError:
+    except (ValueError, OverflowError):
         good = False
     if not good:
         raise DomainError("staff.when_unreadable")

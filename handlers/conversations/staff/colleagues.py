@@ -4,9 +4,10 @@ from domain import regions
 from domain.errors import DomainError
 from domain.staff import members
 from domain.staff.rules import Permission, name_of
-from handlers.conversation import Act, Choice, Done, Go, Outcome, Say, Step, Turn, pressed
+from handlers.conversation import Act, Choice, Done, Elsewhere, Go, Outcome, pressed, Say, Step, Turn
 from handlers.conversations.staff import door
 from handlers.conversations.staff.home import MENU
+from handlers.conversations.talk import elsewhere
 from models.enums import Role
 from models.staff import StaffMember
 
@@ -69,8 +70,10 @@ def take_one(turn: Turn) -> Outcome:
 
             async def renew() -> Done:
                 _not_oneself(turn)
+                told = await _warn(turn, name)
                 await members.unenrol(name, member.name, turn.now)
-                return await _invited(turn, name)
+                done = await _invited(turn, name)
+                return Go(done.step, done.draft, (*done.replies, *told))
 
             return Act(renew)
         case "roles":
@@ -84,6 +87,17 @@ def take_one(turn: Turn) -> Outcome:
 
             return Act(revoke)
     raise DomainError("staff.choose")
+
+
+async def _warn(turn: Turn, name: str) -> list[Elsewhere]:
+    """Whoever's code generator is replaced hears of it in the chats they had, and so do the other admins: with the new
+    link somebody else could act in their name.
+    """
+    assert turn.staff is not None
+    by, now = turn.staff.name, turn.now
+    chats = {*await members.chats_of(name), *await members.on_duty(Permission.STAFF, "", now)} - {turn.conversation_id}
+    say = Say("staff.was_reset", {"name": name, "by": by})
+    return [there for chat in sorted(chats) if (there := await elsewhere(chat, say)) is not None]
 
 
 def _not_oneself(turn: Turn) -> None:
@@ -147,7 +161,7 @@ def take_regions(turn: Turn) -> Outcome:
     return Act(action)
 
 
-async def _invited(turn: Turn, name: str) -> Done:
+async def _invited(turn: Turn, name: str) -> Go:
     assert turn.staff is not None
     token = await members.invite(name, turn.staff.name, turn.now)
     bot = turn.programme.staff_bot

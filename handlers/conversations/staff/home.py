@@ -1,5 +1,6 @@
 """The menu of a member of staff."""
 
+from domain.errors import DomainError
 from handlers.conversation import Act, Choice, Done, Outcome, Say, Stay, Turn
 from models.staff import StaffMember
 
@@ -24,7 +25,9 @@ def ask(turn: Turn) -> Say:
 
 
 def take(turn: Turn) -> Outcome:
-    """Only buttons and keywords mean something here."""
+    """Only buttons and keywords mean something here; one that this screen never had is recorded."""
+    if turn.inbound.choice is not None and turn.step == "staff.home":
+        raise DomainError("staff.choose")
     return Stay(again=True)
 
 

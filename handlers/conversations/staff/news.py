@@ -3,6 +3,8 @@
 import json
 
 from domain.errors import DomainError
+from domain.staff import tasks
+from domain.staff.rules import Member, Permission
 from handlers.conversation import Act, Choice, Done, File, Outcome, Say, StaffOutcome, Stay, Turn
 from handlers.conversations.staff import broadcasts, figures
 from models.staff import StaffTask
@@ -21,12 +23,14 @@ def outcome(turn: Turn) -> Outcome:
 
     match found.kind:
         case "daily":
-            return Act(tell)
+            return Act(tell) if Permission.FIGURES in member.permissions else Stay()
         case "broadcast":
-            return Act(lambda: broadcasts.tell(turn, found.number))
+            return Act(lambda: broadcasts.tell(turn, found.number)) if _hears(member, Permission.BROADCAST) else Stay()
 
     async def action() -> Done:
         row = await StaffTask.get(id=found.number)
+        if not _hears(member, tasks.NEEDS[row.kind]):  # who signs in and still may finds it where it was asked for
+            return Stay((Say("staff.task_over", {"task_label": f"staff.task_{row.kind}"}),))
         result = json.loads(row.result or "{}")
         if "error" in result:
             raise DomainError(result["error"], **result.get("params", {}))
@@ -36,3 +40,8 @@ def outcome(turn: Turn) -> Outcome:
         return Stay((Say("staff.task_done", params, choices, files=files),))
 
     return Act(action)
+
+
+def _hears(member: Member, permission: Permission) -> bool:
+    """Whether it may be told in a chat that somebody else may be reading by now."""
+    return member.signed_in and permission in member.permissions

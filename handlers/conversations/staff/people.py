@@ -82,7 +82,12 @@ def take_whom(turn: Turn) -> Outcome:
         ]
         return Go(
             "staff.person",
-            {"reason": reason, "person": 0, **door.as_view(Say("staff.several", choices=(*choices, MENU)))},
+            {
+                "reason": reason,
+                "person": 0,
+                "found": [row.id for row in found],
+                **door.as_view(Say("staff.several", choices=(*choices, MENU))),
+            },
         )
 
     return Act(action)
@@ -110,7 +115,8 @@ def take_person(turn: Turn) -> Outcome:
     if choice == "correct" and turn.draft["person"]:
         return Go("staff.person_field", {"reason": turn.draft["reason"], "person": turn.draft["person"]})
     number = choice.removeprefix("person_")
-    if not number.isdecimal() or len(number) > 18:
+    # Only those that were found: a number in a button opens nobody.
+    if not number.isdecimal() or len(number) > 18 or int(number) not in turn.draft.get("found", ()):
         raise DomainError("staff.choose")
 
     async def action() -> Done:
@@ -145,6 +151,7 @@ def take_value(turn: Turn) -> Outcome:
     async def action() -> Done:
         person = await people.person_of(member, turn.draft["person"])
         value = people.read_correction(field, turn.inbound.text or "", person, turn.today, regions.provinces())
+        await people.note_shown(member, person, field, turn.draft["reason"], turn.now)
         params = {"field_label": f"registration.fix_{field}", "before": str(getattr(person, field)), "after": value}
         screen = Say("staff.confirm_correction", params, (Choice("yes", "staff.confirm_button"), MENU))
         return Go("staff.person_confirm", {**turn.draft, "value": value, **door.as_view(screen)})
@@ -186,7 +193,7 @@ def ask_form(turn: Turn) -> Say:
         region = regions.district(form["region"])
         params = {
             "name": form["name"], "nik": form["nik"], "birth_date": form["birth_date"], "kk": form["kk"],
-            "home": region.path if region else form["region"], "address": form["address"], "phone": form["phone"],
+            "home": region.path if region else form["region"], "address": form["address"], "phone": form["phone"] or "-",
             "education_label": f"education.{form['education']}", "employment_label": f"employment.{form['employment']}",
             "interest_label": f"interest.{form['interest']}",
         }  # fmt: skip
@@ -202,6 +209,8 @@ def ask_form(turn: Turn) -> Say:
         choices = tuple(
             Choice(code, "staff.region_choice", {"path": path}) for code, path in turn.draft.get("regions", ())
         )
+    if field == "phone":
+        choices = (Choice("no_phone", "staff.assist_no_phone"),)
     if field == "consent":
         return Say("staff.assist_consent", {"notice_label": "privacy.notice"}, (MENU,))
     return Say(f"staff.assist_{field}", choices=(*choices, MENU))
@@ -223,6 +232,8 @@ def take_form(turn: Turn) -> Outcome:
             raise DomainError("registration.region_unknown")
         return Go("staff.assist_write", {**turn.draft, "regions": found})
     value = choice if choice is not None else _read(turn, field, typed)
+    if field == "phone" and choice == "no_phone":
+        return Go("staff.assist_write", {"form": {**form, "phone": ""}})
     if choice is not None and not _offered(turn, field, choice):
         raise DomainError("staff.choose")
     return Go("staff.assist_write", {"form": {**form, field: value}})

@@ -147,6 +147,9 @@ def take(turn: Turn) -> Outcome:
 async def _decide(turn: Turn, decision: Decision, words: str) -> Done:
     number, member = turn.draft["case"], turn.staff
     assert member is not None
+    case = await ReviewCase.get(id=number).prefetch_related("person")
+    if not member.covers(case.person.region_code):  # their provinces may have changed while it was before them
+        raise DomainError("staff.other_region")
     settled = await layers.decide(number, member.name, decision, words, turn.now)
     key = "staff.decided" if settled is not None else "staff.second_needed"
     return await _next(

@@ -1,6 +1,6 @@
 """/gelombang: plan, open, close, freeze and draw waves. What changes one asks for a code of the last minutes."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain.clock import WIB
@@ -8,7 +8,7 @@ from domain.errors import DomainError
 from domain.staff.rules import Permission
 from domain.waves import actions
 from domain.waves.actions import Plan
-from domain.waves.funnel import funnel
+from domain.waves.funnel import of_wave
 from domain.waves.rules import MOST_THROWS, THROWS
 from handlers.conversation import Act, Choice, Done, Go, Outcome, Say, Step, Turn, pressed
 from handlers.conversations.staff import door, tasks
@@ -17,6 +17,8 @@ from models.enums import Randomness, WaveStatus
 from models.wave import Wave
 
 SHOWN = 8
+FARTHEST = timedelta(days=3_650)  # ahead that a wave can be planned
+MOST_PLACES = 10**9
 _BUTTONS = {
     WaveStatus.PLANNED: ("open",),
     WaveStatus.OPEN: ("close",),
@@ -77,7 +79,7 @@ async def _stages(wave: Wave) -> list[tuple[int, str, int]]:
     """What concerns this wave; how everybody stands is among the figures, counted in the background."""
     if wave.drawn_at is None:
         return []
-    return [stage for stage in await funnel(wave) if stage[1] in _STAGES]
+    return [stage for stage in await of_wave(wave) if stage[1] in _STAGES]
 
 
 _STAGES = ("joined", "in the draw", "selected", "notified", "accepted", "lapsed", "places held")
@@ -126,9 +128,11 @@ def take_plan(turn: Turn) -> Outcome:
     try:
         opens = datetime.strptime(" ".join(words[:2]).replace(".", ":"), "%d-%m-%Y %H:%M").replace(tzinfo=WIB)
         quota = int(words[2]) if len(words) > 2 else None
+        if quota is not None and quota > MOST_PLACES:
+            raise ValueError
     except ValueError:
         raise DomainError("staff.plan_unreadable") from None
-    if opens < turn.now:
+    if not turn.now <= opens < turn.now + FARTHEST:
         raise DomainError("staff.wave_dates")
 
     async def action() -> Done:
