@@ -26,6 +26,7 @@ from bot.channels.sms import SmsSender
 from bot.channels.staff_browser import StaffBrowser
 from bot.channels.telegram import TelegramChannel
 from bot.channels.whatsapp import WhatsAppSender
+from bot.data_rights import DataRights
 from bot.delivery import Delivery
 from bot.draws_page import DrawPages
 from bot.figures import FiguresFeed
@@ -37,6 +38,7 @@ from bot.gateways.kyc import PartnerKeys
 from bot.gateways.media import MediaFolder
 from bot.gateways.payouts.chosen import chosen as chosen_gateway
 from bot.gateways.twilio import Twilio
+from bot.my_data import MyData
 from bot.notices import Notices
 from bot.partners import KycDesk
 from bot.payouts import PayoutDesk, Payouts
@@ -110,6 +112,7 @@ class App:
         self.figures = FiguresFeed(now, self.receive, settings.daily_summary_hour)
         media = MediaFolder(settings.media_dir)
         self.charts = Charts()
+        self.data_rights = DataRights(db, programme, media, now, self.receive)
         self.staff = StaffAccess(db, programme, self.engine, StaffFiles(media, self.charts.draw), media, now)
 
     def _use_catalogue(self, catalogue: Catalogue) -> None:
@@ -137,6 +140,7 @@ class App:
             self.payouts,
             self.figures,
             self.broadcasts,
+            self.data_rights,
         )
         return self.engine, self.delivery, *feeds, *work
 
@@ -245,7 +249,7 @@ def _programme(settings: Settings) -> Programme:
         programme,
         partners=partners,
         chat_url=here,
-        staff_url=here or f"http://{settings.host}:{settings.port}",
+        site_url=here or f"http://{settings.host}:{settings.port}",
         staff_bot=settings.staff_telegram_name,
     )
 
@@ -326,6 +330,7 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
         StaffBrowser(app.staff_desk()).add_routes(site)
         DrawPages(settings.draws_dir).add_routes(site)
         AuditPage().add_routes(site)
+        MyData(MediaFolder(settings.media_dir), clock.now).add_routes(site)
         KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
         ProviderApi(clock.now).add_routes(site)
         called_back = settings.xendit_callback_token.get_secret_value()

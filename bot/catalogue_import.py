@@ -130,7 +130,7 @@ def _text(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _objects(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     try:
         data = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name}: no JSON that can be read ({type(error).__name__})") from None
     if not isinstance(data, list) or not all(isinstance(each, dict) for each in data):
         raise ValueError(f"{path.name}: a list of objects is expected")

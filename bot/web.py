@@ -28,12 +28,17 @@ async def hardened(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Content-Security-Policy"] = policy
 
 
-# What a broken or broken-off request body raises, beside aiohttp's own answers.
+# What msgspec raises for what is no JSON, or is nested too deep to be read.
+NO_JSON = (ValueError, RecursionError)
+
+# What a broken or broken-off request body raises, beside aiohttp's own answers: a RuntimeError for a transfer encoding
+# that there is not and for JSON that is too deep, an ArithmeticError for a time that never comes.
 UNREADABLE = (
     ValueError,
     AssertionError,
     LookupError,
-    RecursionError,
+    ArithmeticError,
+    RuntimeError,
     EOFError,
     ConnectionError,
     ClientPayloadError,
@@ -58,6 +63,10 @@ def guarded(handler: Handler) -> Handler:
     """An unexpected error becomes a 500 without a word of what was sent, in the answer or in the log."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            _ = request.if_modified_since, request.if_unmodified_since, request.if_range
+        except OverflowError:  # a year that no calendar has; aiohttp would break off over it when it sends a file
+            return web.Response(status=400)
         try:
             return await handler(request)
         except web.HTTPException:

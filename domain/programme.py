@@ -166,6 +166,21 @@ class TrainingRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How many days each kind of data is kept (domain.privacy.retention says from when)."""
+
+    photos: int
+    drafts: int
+    messages: int
+    notices: int
+    talks: int
+    staff_files: int
+    tasks: int
+    codes: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationRules:
     """When figures propose a warning or a suspension of a provider; shares from 0 to 1.
 
@@ -212,7 +227,7 @@ class Sending:
 class Programme:
     """All rules that are data. ``version`` is the beginning of the file's SHA-256; outcomes are kept with it.
     ``partners`` come from a file of their own (setting GELOMBANG_KYC_PARTNERS), ``chat_url``, where the browser chat is
-    found, from GELOMBANG_PUBLIC_URL, as does ``staff_url``; ``staff_bot`` is the name of the bot for staff.
+    found, from GELOMBANG_PUBLIC_URL; ``site_url`` is the same or, without one, the server's own address; ``staff_bot`` is the name of the bot for staff.
     """
 
     version: str
@@ -228,10 +243,11 @@ class Programme:
     payouts: PayoutRules
     trainings: TrainingRules
     evaluation: EvaluationRules
+    retention: Retention
     surveys: tuple[Survey, ...] = ()
     partners: tuple[Partner, ...] = ()
     sending: Sending = field(default_factory=Sending)
-    staff_url: str = ""
+    site_url: str = ""
     staff_bot: str = ""
     chat_url: str = ""
 
@@ -276,6 +292,7 @@ def load(path: Path = DEFAULT, surveys: Path = FOLDER) -> Programme:
             payouts=PayoutRules(**data["payouts"]),
             trainings=TrainingRules(**data["trainings"]),
             evaluation=EvaluationRules(**data["evaluation"]),
+            retention=_retention(data["retention"]),
             surveys=load_surveys(surveys),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -318,6 +335,12 @@ def _money(rule: dict[str, Any]) -> MoneyRules:
     if rule["held_by"] not in HELD_BY:
         raise ValueError(f"held_by is one of {', '.join(HELD_BY)}")
     return MoneyRules(**{**rule, "balance_ends": (ends.month, ends.day)})
+
+
+def _retention(days: dict[str, int]) -> Retention:
+    if min(days.values()) < 1:
+        raise ValueError("retention is in days, one at least")
+    return Retention(**days)
 
 
 def _waves(rules: dict[str, Any]) -> WaveRules:

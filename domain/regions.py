@@ -108,11 +108,14 @@ def _holders(word: str, index: _Index) -> set[str]:
     return set(index.holders[near[0]]) if near and len(word) > 3 else set()
 
 
+LONGEST = 100  # letters that are looked at: each word of a district nobody knows is compared with all there are
+
+
 def find(text: str, limit: int = 8) -> list[Region]:
     """Districts that fit what somebody typed, best first: every word must stand in the region's path, may be cut short
     and may have a typing error. Empty where nothing fits.
     """
-    typed, index = _words(text), _index()
+    typed, index = _words(text[:LONGEST]), _index()
     if not typed:
         return []
     hits = set.intersection(*(_holders(word, index) for word in typed))

@@ -90,6 +90,12 @@ class AccountOutcome(msgspec.Struct, frozen=True, tag="account"):
     verdict: str
 
 
+class DataOutcome(msgspec.Struct, frozen=True, tag="data"):
+    """It is time to carry out what this person asked about their data."""
+
+    request_id: int
+
+
 class StaffOutcome(msgspec.Struct, frozen=True, tag="staff"):
     """Something for this member of staff: slow work is done (``task`` and its number), or the day is (``daily``)."""
 
@@ -120,7 +126,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     file: RemoteFile | KeptFile | None = None
     other: str | None = None
     problem: str | None = None
-    outcome: PhotoOutcome | VerificationOutcome | KycOutcome | AccountOutcome | StaffOutcome | None = None
+    outcome: PhotoOutcome | VerificationOutcome | KycOutcome | AccountOutcome | DataOutcome | StaffOutcome | None = None
     reachable: bool | None = None
     sender_phone: str = ""
     carries_reply: bool = False
@@ -222,11 +228,12 @@ class Stay(msgspec.Struct, frozen=True):
 
 
 class Go(msgspec.Struct, frozen=True):
-    """On to a step, whose screen follows the replies."""
+    """On to a step, whose screen follows the replies. ``silent``: it does not, and what comes next is the first word."""
 
     step: str
     draft: Draft
     replies: tuple[Reply, ...] = ()
+    silent: bool = False
 
 
 class Resume(msgspec.Struct, frozen=True):
@@ -262,7 +269,7 @@ class Step:
     the step, the innermost first, which going back closes one by one. ``match_parts``: a part of a button's label
     stands for the button. ``back`` goes to the screen before, where that is no answer that would be taken out.
     ``reads`` are keywords that are ordinary words here ("inggris", where trainings are looked for). ``permission`` is
-    what a member of staff needs to be here.
+    what a member of staff needs to be here. ``only`` are the keywords that are taken here, None for all.
     """
 
     name: str
@@ -277,6 +284,7 @@ class Step:
     back: "Callable[[Turn], Go] | None" = None
     reads: frozenset[str] = frozenset()
     permission: Permission | None = None
+    only: frozenset[str] | None = None
 
 
 def to(step: str) -> Callable[[Turn], Go]:

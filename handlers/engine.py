@@ -43,7 +43,7 @@ from handlers.conversation import (
     Turn,
     without,
 )
-from handlers.conversations import talk
+from handlers.conversations import privacy, talk
 from handlers.flows import FIRST_STEP, STAFF_FIRST_STEP, STEPS
 from models import crypto
 from models.enums import Channel, OutboxStatus
@@ -367,7 +367,8 @@ class _Work:
             await self._engine.tables.move(self._db, seat.address_id, row.id)
             row.version, again = row.version + 1, True
         elif isinstance(outcome, Go):
-            row.step, row.draft, row.version, again = outcome.step, outcome.draft, row.version + 1, True
+            row.step, row.draft, again = outcome.step, outcome.draft, not outcome.silent
+            row.version = 0 if outcome.silent else row.version + 1
         else:
             row.draft = row.draft if outcome.draft is None else outcome.draft
             row.language = outcome.language or row.language
@@ -470,6 +471,10 @@ def decide(turn: Turn, version: int) -> Outcome:
         meant = _meant(turn, step)
         if meant is not None:
             turn, name = keywords.with_choice(turn, meant), meant[1:] if meant.startswith("!") else None
+    if flow.gate is None and name not in privacy.WITHOUT_CONSENT and privacy.agreement_due(turn, flow):
+        return privacy.ask_again(turn)
+    if step.only is not None and name is not None and name not in step.only:
+        return Stay(again=True)
     answered: Outcome | None = book.answer(name, turn, flow, step) if name else None
     if answered is not None:
         return answered

@@ -11,7 +11,7 @@ from domain.notices.links import start_links, use_link
 from domain.staff.actions import open_help_request
 from handlers import i18n
 from handlers.conversation import Act, Choice, Done, Draft, Flow, Go, Outcome, Say, Stay, Step, Turn, pressed
-from handlers.conversations import account, balance, purchases, surveys, talk, trainings, waves
+from handlers.conversations import account, balance, privacy, purchases, surveys, talk, trainings, waves
 from handlers.conversations.codes import send_code
 from models.conversation import Conversation
 from models.enums import Channel
@@ -36,6 +36,10 @@ _WORDS = {
     "balance": "saldo balance uang|saldo saya|my balance",
     "account": "rekening account dompet|rekening saya|ganti rekening|hubungkan rekening|my account",
     "survey": "survei survey survai",
+    "my_data": "datasaya|data saya|my data|data ku",
+    "correct": "koreksi|perbaiki data|correct my data",
+    "withdraw": "tarik|tarik persetujuan|withdraw consent",
+    "delete": "hapus|hapus data|hapus data saya|delete my data",
     "other_person": "|orang lain|saya orang lain|somebody else|i am somebody else",
 }
 
@@ -53,7 +57,7 @@ ANY_TIME = frozenset(
 # What is the programme's to answer while a member of staff talks: rights don't wait.
 THROUGH_A_TALK = frozenset({"stop", "privacy", "my_data", "withdraw", "delete"})
 AFFIRMATIVE = frozenset(["ya", "y", "iya", "yes", "ok", "oke", "okay", "setuju", "agree", "benar", "betul"])
-AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join", "!restart_yes"})
+AFFIRMATIVE_CHOICES = frozenset({"agree", "yes", "join", "!restart_yes", "!agree_notice"})
 NEGATIONS = frozenset(["tidak", "belum", "bukan", "never", "no", "not"])
 FILLERS = frozenset(["saya", "sudah", "tamat", "lulus", "lulusan", "punya", "i", "am", "have"])
 _CHECK = re.compile(r"(?:asli|genuine) ([a-z0-9 ]{6,12})")
@@ -178,7 +182,7 @@ def _restart_yes(turn: Turn, flow: Flow, step: Step) -> Outcome:
     if turn.person_id is not None:
         raise DomainError("common.restart_registered")
     # The proven phone and the consent stay: they were given, whatever else is typed anew.
-    kept: Draft = {name: turn.draft[name] for name in ("consent", "phone", "phone_ok") if name in turn.draft}
+    kept: Draft = {name: turn.draft[name] for name in ("consent", "notice", "phone", "phone_ok") if name in turn.draft}
     if "phone_ok" not in kept:
         kept.pop("phone", None)
     return Go(flow.next_step(kept), kept, (Say("common.restarted"),))
@@ -259,7 +263,8 @@ def _page(turn: Turn, flow: Flow, step: Step) -> Outcome:
 
 
 def _privacy(turn: Turn, flow: Flow, step: Step) -> Outcome:
-    return Stay((Say("privacy.notice", choices=(_resume("help.resume"),)),))
+    rights = () if turn.person_id is None else (Choice("!my_data", "privacy.my_data_button"),)
+    return Stay((Say("privacy.notice", choices=(*rights, _resume("help.resume"))),))
 
 
 _HANDLERS: dict[str, Callable[[Turn, Flow, Step], Outcome]] = {
@@ -285,6 +290,7 @@ _HANDLERS: dict[str, Callable[[Turn, Flow, Step], Outcome]] = {
     "privacy": _privacy,
     "other_person": _other_person,
     "genuine": _genuine,
+    **privacy.KEYWORDS,
     "page": _page,
 }
 

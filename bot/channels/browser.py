@@ -23,7 +23,7 @@ from bot.chat_api import (
     opaque,
     read,
 )
-from bot.web import SECURITY_HEADERS, UNREADABLE, guarded
+from bot.web import NO_JSON, SECURITY_HEADERS, UNREADABLE, guarded
 from domain.ports import PhotoError
 from handlers.conversation import Contact, Inbound, Photo
 from handlers.engine import Outgoing
@@ -116,7 +116,7 @@ class BrowserChat:
         body = await read(request)
         try:
             posted = msgspec.json.decode(body, type=Posted)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except NO_JSON as error:
             raise ApiError(400, "malformed", f"no valid message: {str(error)[:200]}") from None
         return _messages((await self._desk.receive(parse(posted))).replies)
 
@@ -170,7 +170,7 @@ def _place(value: str | None) -> Any:
         return None
     try:
         return msgspec.json.decode(value)
-    except msgspec.DecodeError:
+    except NO_JSON:
         raise ApiError(400, "location", 'location is {"lat": ..., "lon": ...}') from None
 
 

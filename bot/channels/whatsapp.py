@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bot.channel import SendError, Sent
+from bot.channel import SendError, Sent, on_earth
 from bot.gateways.twilio import Twilio
 from handlers.conversation import Inbound, RemotePhoto
 from handlers.i18n import Label, Rendered, numbered
@@ -42,10 +42,10 @@ def parse(form: dict[str, str]) -> Inbound | None:
         return msgspec.structs.replace(empty, choice=choice[:200])
     if form.get("Latitude") and form.get("Longitude"):
         try:
-            place = float(form["Latitude"]), float(form["Longitude"])
+            place = on_earth(float(form["Latitude"]), float(form["Longitude"]))
         except ValueError:
-            return msgspec.structs.replace(empty, other="location")
-        return msgspec.structs.replace(empty, location=place)
+            place = None
+        return msgspec.structs.replace(empty, location=place, other=None if place else "location")
     if form.get("Body", "").strip():
         return msgspec.structs.replace(empty, text=form["Body"])
     return msgspec.structs.replace(empty, other="unknown")

@@ -11,6 +11,7 @@ from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 from rapidfuzz import fuzz
 
+from bot.web import NO_JSON
 from domain.ports import Identity, RegistryUnavailableError
 from models.enums import Match
 
@@ -68,7 +69,7 @@ class HttpRegistry:
                 return msgspec.structs.asdict(msgspec.json.decode(await answer.read(), type=_Reply))
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _TroubleError(type(error).__name__) from None
-        except msgspec.MsgspecError:
+        except NO_JSON:
             raise _TroubleError("an answer that is not of the contract") from None
 
     async def close(self) -> None:
@@ -82,10 +83,13 @@ class CsvRegistry:
 
     def __init__(self, path: Path) -> None:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if not set(FIELDS) <= set(reader.fieldnames or []):
-                raise ValueError(f"{path}: the first line must name the columns {', '.join(FIELDS)}")
-            self._people = {row["nik"].strip(): row for row in reader}
+            reader = csv.DictReader(file, restval="")
+            try:
+                if not set(FIELDS) <= set(reader.fieldnames or []):
+                    raise ValueError(f"{path}: the first line must name the columns {', '.join(FIELDS)}")
+                self._people = {row["nik"].strip(): row for row in reader}
+            except csv.Error as error:
+                raise ValueError(f"{path}, line {reader.line_num + 1}: {error}") from None
 
     async def check(self, identity: Identity) -> Mapping[str, Match]:
         """See domain.ports.CivilRegistry. A number that is not in the file is unknown, not wrong."""

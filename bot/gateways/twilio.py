@@ -211,7 +211,10 @@ class Twilio:
 def _signed(token: str, url: str, form: dict[str, str], signature: str) -> bool:
     from twilio.request_validator import RequestValidator  # noqa: PLC0415 - the package only where it is set
 
-    return bool(signature.isascii() and RequestValidator(token).validate(url, form, signature))
+    try:
+        return bool(signature.isascii() and RequestValidator(token).validate(url, form, signature))
+    except ValueError:  # halves of letters, as an odd charset makes them: Twilio signs UTF-8
+        return False
 
 
 def _import_client() -> Callable[[Mapping[str, str], Mapping[str, str]], Any]:

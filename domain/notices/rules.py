@@ -48,6 +48,7 @@ KINDS: Mapping[str, Kind] = {
     "certificate_refused": Kind(5, ("training",), sms=False, days=30),
     "training_suspended": Kind(3, ("training",), sms=False, always=True, days=30),
     "survey_open": Kind(6, ("amount_number", "deadline_date"), sms=False, days=14),
+    "data_answered": Kind(4, (), always=True, days=30),
     "wave_open": Kind(7, ("wave", "closes_time"), sms=False, days=7),
     "broadcast": Kind(9, ("text",), sms=False, days=3),
     "broadcast_sms": Kind(9, ("text",), days=3, words="broadcast"),

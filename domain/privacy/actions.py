@@ -4,7 +4,7 @@ commits.
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tortoise.expressions import Q
 
@@ -12,6 +12,7 @@ from domain.audit import record
 from domain.errors import DomainError
 from domain.money.paying import WITH_GATEWAY
 from domain.notices.actions import announce
+from domain.privacy.erasure import erase_conversation, forget_chats
 from domain.privacy.rules import CALL_OFF, CLOCK, NOTICE_VERSION, Hold, next_status
 from domain.verification.actions.layers import ask_for_verification
 from domain.waves.places import give_up
@@ -149,7 +150,7 @@ async def ask_deletion(conversation_id: int, person_id: int, now: datetime) -> D
     await VerificationTask.filter(person_id=person_id).update(due_at=None)
     await give_up(person_id, now)
     holds = await holds_of(person_id)
-    request = await DataRequest.create(
+    return await DataRequest.create(
         conversation_id=conversation_id,
         person_id=person_id,
         kind=RequestKind.DELETE,
@@ -159,10 +160,20 @@ async def ask_deletion(conversation_id: int, person_id: int, now: datetime) -> D
         acts_at=now + CALL_OFF,
         holds=",".join(holds),
     )
-    # To every chat of theirs, and by SMS: whoever has the phone in hand may not be who it belongs to.
-    params = {"until_time": (now + CALL_OFF).isoformat()}
-    await announce(DataRequest._meta.db, "data_deletion", request.id, [person_id], now, params=params)
-    return request
+
+
+async def carry_out(number: int, now: datetime) -> bool:
+    """Close a deletion that is about to be carried out; False where it was called off, or something holds it up now."""
+    row = await DataRequest.get_or_none(id=number, status=RequestStatus.OPEN, acts_at__lte=now)
+    if row is None or row.person_id is None:
+        return False
+    holds = [hold for hold in await holds_of(row.person_id) if not row.by or hold != Hold.REVIEW]
+    if holds:
+        case = {"status": RequestStatus.CASE, "holds": ",".join(holds)}
+        await DataRequest.filter(id=number, status=RequestStatus.OPEN).update(**case)
+        return False
+    closing = DataRequest.filter(id=number, status=RequestStatus.OPEN)
+    return bool(await closing.update(status=RequestStatus.DONE, closed_at=now))
 
 
 async def call_off(person_id: int, now: datetime) -> bool:
@@ -171,10 +182,18 @@ async def call_off(person_id: int, now: datetime) -> bool:
     return bool(await running.update(status=RequestStatus.CANCELLED, closed_at=now))
 
 
+async def note_draft_deletion(conversation_id: int, now: datetime) -> None:
+    """Keep that somebody who has not registered had everything deleted; the chat goes when they have read so."""
+    row = await note_request(RequestKind.DELETE, conversation_id, None, now)
+    await DataRequest.filter(id=row.id).update(acts_at=now)
+
+
 async def look_again(now: datetime) -> None:
     """Deletions that staff had to see to and that nothing holds up any more are the system's again."""
     for row in await DataRequest.filter(kind=RequestKind.DELETE, status=RequestStatus.CASE).order_by("id").limit(500):
-        if row.person_id is not None and not await holds_of(row.person_id):
+        if row.person_id is None or row.by:
+            continue
+        if not await holds_of(row.person_id):
             await DataRequest.filter(id=row.id, status=RequestStatus.CASE).update(status=RequestStatus.OPEN, holds="")
 
 
@@ -182,6 +201,24 @@ async def due_deletions(now: datetime, limit: int = 50) -> list[DataRequest]:
     """Deletions whose day to think has passed, oldest first."""
     waiting = DataRequest.filter(kind=RequestKind.DELETE, status=RequestStatus.OPEN, acts_at__lte=now)
     return await waiting.order_by("id").limit(limit)
+
+
+FORGET_AFTER = timedelta(hours=1)  # time for the last words to arrive
+
+
+async def to_forget(now: datetime, limit: int = 50) -> list[DataRequest]:
+    """Deletions that were carried out and whose chat is still known, because the person had to be told."""
+    told = DataRequest.filter(kind=RequestKind.DELETE, status=RequestStatus.DONE, acts_at__isnull=False)
+    return await told.filter(closed_at__lte=now - FORGET_AFTER).order_by("id").limit(limit)
+
+
+async def forget(row: DataRequest, now: datetime) -> None:
+    """Destroy the chat, too, unless somebody has begun anew in it."""
+    talk = await Conversation.get_or_none(id=row.conversation_id)
+    if talk is not None and talk.person_id is None and talk.version == 0:
+        await erase_conversation(talk.id, talk.step, now)
+        await forget_chats(talk.id)
+    await DataRequest.filter(id=row.id).update(acts_at=None)
 
 
 # --- staff
@@ -208,6 +245,14 @@ async def counts(now: datetime) -> tuple[int, int]:
     return await running.count(), await running.filter(due_at__lt=now).count()
 
 
+async def let_delete(row: DataRequest, by: str, now: datetime) -> None:
+    """A member of staff lets a deletion go on that only an open check held up; refused with staff.no_such_request."""
+    waiting = DataRequest.filter(id=row.id, kind=RequestKind.DELETE, status=RequestStatus.CASE)
+    if row.holds != Hold.REVIEW or not await waiting.update(status=RequestStatus.OPEN, by=by):
+        raise DomainError("staff.no_such_request")
+    await record(by, "request.let", f"request:{row.id}", now=now, before=row.holds)
+
+
 async def answer(number: int, by: str, status: RequestStatus, words: str, now: datetime) -> DataRequest:
     """Close a request by staff, with words for the person; refused with staff.no_such_request where it is closed."""
     row = await DataRequest.get_or_none(id=number, status__in=RUNNING)
@@ -217,8 +262,6 @@ async def answer(number: int, by: str, status: RequestStatus, words: str, now: d
     row.answer, row.status = words, status
     await row.save(update_fields=["answer"])
     await record(by, f"request.{status.value}", f"request:{number}", now=now, before=row.kind, after=words, words=words)
-    if row.person_id is not None and status == RequestStatus.REFUSED:
-        await Person.filter(id=row.person_id, erased_at__isnull=True).update(withdrawn_at=None)
     if row.person_id is not None:
         await announce(DataRequest._meta.db, "data_answered", number, [row.person_id], now)
     return row

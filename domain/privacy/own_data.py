@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from tortoise.backends.base.client import BaseDBAsyncClient
-
 from domain.errors import DomainError
 from domain.money.actions import statement
 from domain.money.paying import masked
-from domain.privacy.actions import requests_of
 from domain.privacy.rules import LINK_GOOD_FOR, LINK_TAKES, LINK_TRIES
 from domain.registration.rules import mask_phone
 from models import crypto
@@ -21,18 +18,19 @@ from models.enums import Payee
 from models.notice import Notice
 from models.payout import Due, PayeeAccount
 from models.person import FaceCheck, Person, Photo
-from models.privacy import DataLink
+from models.privacy import DataLink, DataRequest
 from models.staff import AuditEntry, StaffMember
 from models.survey import SurveyResponse
 from models.training import Purchase
 from models.verification import FaceVector, LayerOutcome, ReviewCase
 from models.wave import Entry, Place
 
-SEEN_SHOWN = 5
+SEEN_SHOWN, MOST_LOOKS = 5, 200
 # Actions of staff that people hear of, by the beginning of their name, with the message key that says it.
 SEEN: Mapping[str, str] = {
     "person.looked_up": "privacy.saw_person",
     "person.corrected": "privacy.saw_corrected",
+    "person.shown": "privacy.saw_shown",
     "person.assisted": "privacy.saw_assisted",
     "case.": "privacy.saw_case",
     "talk.": "privacy.saw_talk",
@@ -124,65 +122,67 @@ class WrongBirthDateError(Exception):
     """Counted, and to be committed: not a refusal that is rolled back."""
 
 
-async def everything(db: BaseDBAsyncClient, person_id: int) -> dict[str, list[Row]]:
-    """All that is held about a person, by section (message keys ``privacy.section_*``), each row by column names."""
-    person = await Person.get(id=person_id)
+# What the file shows of each kind of data, by section (message keys ``privacy.section_*`` and ``privacy.field_*``).
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "person": (
+        "name", "nik", "kk", "birth_date", "sex", "phone", "email", "address", "region_code", "education",
+        "employment", "interest", "created_at", "declared_at", "withdrawn_at",
+    ),
+    "consents": ("subject", "text_version", "language", "channel", "given_at"),
+    "chats": ("channel", "value", "reachable"),
+    "layers": ("layer", "state", "reason", "decided_at"),
+    "faces": ("what", "engine", "verdict", "at"),
+    "waves": ("ticket", "joined_at", "reason", "stratum"),
+    "places": ("ticket", "rank", "status", "selected_at", "due_at"),
+    "trainings": ("training_id", "price", "status", "code", "certificate_number", "bought_at", "finished_at"),
+    "accounts": ("institution", "number", "holder", "linked_at"),
+    "payments": ("kind", "amount", "status", "due_at", "paid_at"),
+    "ledger": ("at", "account", "amount"),
+    "surveys": ("survey", "finished_at"),
+    "notices": ("kind", "status", "channel", "told_at"),
+    "talks": ("said_at", "text"),
+    "requests": ("kind", "status", "opened_at", "due_at", "closed_at", "words"),
+    "seen": ("at", "what", "member"),
+}  # fmt: skip
+
+
+async def everything(person_id: int) -> dict[str, list[Row]]:
+    """All that is held about a person, by section, each row by column names."""
     talks = await talks_of(person_id)
-    looks = await looks_of(person_id, talks, 200)
-    requests = [row for talk in talks for row in await requests_of(talk, 100)]
-    return {
-        "person": [_row(person, _PERSON)],
-        "consents": await _rows(Consent.filter(conversation_id__in=talks), _CONSENT),
-        "chats": await _rows(Address.filter(conversation_id__in=talks), ("channel", "value", "reachable")),
-        "layers": await _rows(LayerOutcome.filter(person_id=person_id), ("layer", "state", "reason", "decided_at")),
-        "faces": await _faces(talks),
-        "waves": await _rows(Entry.filter(person_id=person_id), ("ticket", "joined_at", "reason", "stratum")),
-        "places": await _rows(Place.filter(person_id=person_id), ("ticket", "rank", "status", "selected_at", "due_at")),
-        "trainings": await _rows(
-            Purchase.filter(person_id=person_id),
-            ("training_id", "price", "status", "code", "certificate_number", "bought_at", "finished_at"),
-        ),
-        "accounts": await _rows(
-            PayeeAccount.filter(payee=Payee.PERSON, payee_id=person_id),
-            ("institution", "number", "holder", "linked_at"),
-        ),
-        "payments": await _rows(
-            Due.filter(payee=Payee.PERSON, payee_id=person_id), ("kind", "amount", "status", "due_at", "paid_at")
-        ),
-        "ledger": [
-            {"at": line.at, "account": line.account, "amount": line.amount} for line in await statement(person_id)
-        ],
-        "surveys": [
-            {"survey": row.survey, "finished_at": row.finished_at, **json.loads(row.answers)}
-            for row in await SurveyResponse.filter(person_id=person_id)
-        ],
-        "notices": await _rows(Notice.filter(person_id=person_id), ("kind", "status", "channel", "told_at")),
-        "talks": await _rows(HelpMessage.filter(request__conversation_id__in=talks), ("said_at", "text")),
-        "requests": [_row(row, ("kind", "status", "opened_at", "due_at", "closed_at", "words")) for row in requests],
-        "seen": [{"at": look.at, "what": look.key, "member": look.member} for look in looks],
+    own = {"payee": Payee.PERSON, "payee_id": person_id}
+    queries: dict[str, Any] = {
+        "person": Person.filter(id=person_id),
+        "consents": Consent.filter(conversation_id__in=talks),
+        "chats": Address.filter(conversation_id__in=talks),
+        "layers": LayerOutcome.filter(person_id=person_id),
+        "waves": Entry.filter(person_id=person_id),
+        "places": Place.filter(person_id=person_id),
+        "trainings": Purchase.filter(person_id=person_id),
+        "accounts": PayeeAccount.filter(**own),
+        "payments": Due.filter(**own),
+        "notices": Notice.filter(person_id=person_id),
+        "talks": HelpMessage.filter(request__conversation_id__in=talks),
+        "requests": DataRequest.filter(conversation_id__in=talks),
     }
+    found = {name: [_row(name, row) for row in await query.order_by("id")] for name, query in queries.items()}
+    found["faces"] = await _faces(talks)
+    found["ledger"] = [_row("ledger", line) for line in await statement(person_id)]
+    surveys = await SurveyResponse.filter(person_id=person_id).order_by("id")
+    found["surveys"] = [{**_row("surveys", row), **json.loads(row.answers)} for row in surveys]
+    looks = await looks_of(person_id, talks, MOST_LOOKS)
+    found["seen"] = [{"at": look.at, "what": look.key, "member": look.member} for look in looks]
+    return {name: found[name] for name in COLUMNS}
 
 
-_PERSON = (
-    "name", "nik", "kk", "birth_date", "sex", "phone", "email", "address", "region_code", "education", "employment",
-    "interest", "created_at", "declared_at", "withdrawn_at",
-)  # fmt: skip
-_CONSENT = ("subject", "text_version", "language", "channel", "given_at")
-
-
-def _row(row: Any, names: tuple[str, ...]) -> Row:
-    return {name: getattr(row, name) for name in names}
-
-
-async def _rows(query: Any, names: tuple[str, ...]) -> list[Row]:
-    return [_row(row, names) for row in await query.order_by("id")]
+def _row(section: str, row: Any) -> Row:
+    return {name: getattr(row, name) for name in COLUMNS[section]}
 
 
 async def _faces(talks: list[int]) -> list[Row]:
-    """That there are features of the face, and what comparing came to; the features themselves say nothing to people."""
+    """That features of the face are kept, and what comparing came to; the features themselves say nothing to people."""
     kept = await FaceVector.filter(conversation_id__in=talks).order_by("id")
     checks = await FaceCheck.filter(conversation_id__in=talks).order_by("id")
     return [
-        *({"what": "face_features", "engine": row.engine, "at": row.stored_at} for row in kept),
-        *({"what": "comparison", "verdict": row.verdict, "at": row.checked_at} for row in checks),
+        *({"what": "privacy.face_features", "engine": row.engine, "at": row.stored_at} for row in kept),
+        *({"what": "privacy.face_comparison", "verdict": row.verdict, "at": row.checked_at} for row in checks),
     ]

@@ -106,6 +106,11 @@ def read_correction(field: str, typed: str, person: Person, today: date, provinc
     raise DomainError("staff.choose")
 
 
+async def note_look(member: Member, person: Person, reason: str, now: datetime) -> None:
+    """Record that a member looks at somebody whom they did not have to search."""
+    await record(member.name, "person.looked_up", f"person:{person.id}", now=now, words=reason)
+
+
 async def note_shown(member: Member, person: Person, field: str, reason: str, now: datetime) -> None:
     """Record that a member sees one thing of a person in full, beside what it is to become."""
     await record(member.name, f"person.shown_{field}", f"person:{person.id}", now=now, words=reason)

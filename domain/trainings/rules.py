@@ -24,6 +24,7 @@ MAX_DESCRIPTION = 2_000
 MAX_HOURS = 1_000
 ODD = frozenset({"So", "Sk", "Cs", "Co", "Cn", "Cc", "Cf", "Me"})  # kinds of letters that titles do without
 MAX_NUMBER = 40  # letters of a cell that holds a number
+MAX_CELL = 4 * MAX_DESCRIPTION  # letters that are looked at: folding marks takes their number squared
 MAX_SEATS = 1_000_000
 REGION_KM = 150.0  # a venue lies no farther from the middle of the regency it names
 LANGUAGES = ("id", "en", "jv", "su")
@@ -111,7 +112,9 @@ class LineError(Exception):
 
 def read_line(cells: Mapping[str, str]) -> Line:
     """A line's cells by column (HEADINGS) as a training; raises LineError with everything that is wrong."""
-    reader = _Reader({name: unicodedata.normalize("NFC", str(cells.get(name, ""))).strip() for name in HEADINGS})
+    reader = _Reader(
+        {name: unicodedata.normalize("NFC", str(cells.get(name, "")).strip()[:MAX_CELL]) for name in HEADINGS}
+    )
     mode = reader.choice("mode", [*TrainingMode])
     region, point = reader.place(mode)
     line = Line(

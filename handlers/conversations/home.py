@@ -8,6 +8,7 @@ from handlers.conversation import (
     AccountOutcome,
     Act,
     Choice,
+    DataOutcome,
     Done,
     Flow,
     Go,
@@ -21,7 +22,7 @@ from handlers.conversation import (
     pressed,
     without,
 )
-from handlers.conversations import account, purchases, standing, surveys, trainings
+from handlers.conversations import account, privacy, purchases, standing, surveys, trainings
 from handlers.conversations.codes import send_code
 from handlers.conversations.surveys import survey_button
 from handlers.conversations.waves import join_wave, status_lines
@@ -129,6 +130,8 @@ def _outcome(turn: Turn) -> Outcome:
         return purchases.certificate_outcome(turn, outcome)
     if isinstance(outcome, AccountOutcome):
         return account.take_verdict(turn, outcome)
+    if isinstance(outcome, DataOutcome):
+        return privacy.outcome(turn)
     return standing.tell(turn) if isinstance(outcome, VerificationOutcome) else Stay()
 
 
@@ -142,6 +145,7 @@ FLOW = Flow(
         *purchases.STEPS,
         *surveys.STEPS,
         *account.STEPS,
+        privacy.CORRECTION,
     ),
     _status,
     _outcome,

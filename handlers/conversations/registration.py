@@ -10,7 +10,8 @@ import msgspec
 
 from domain import regions
 from domain.errors import DomainError
-from domain.privacy.actions import record_consent
+from domain.privacy.actions import note_request, record_consent
+from domain.privacy.rules import NOTICE_VERSION
 from domain.registration import rules
 from domain.registration.actions import Answers, register
 from domain.verification.actions.cards import record_answers
@@ -41,7 +42,7 @@ from handlers.conversation import (
 from handlers.conversations import card, kyc, photos
 from handlers.conversations.codes import send_code
 from handlers.conversations.waves import join_wave
-from models.enums import Channel, Education, Employment, Interest, Sex
+from models.enums import Channel, Education, Employment, Interest, RequestKind, Sex
 
 
 def _on(turn: Turn, *replies: Say, **answers: object) -> Go:
@@ -82,7 +83,7 @@ def _take_language(turn: Turn) -> Outcome:
     async def action() -> Done:
         channel = turn.inbound.channel
         await record_consent(turn.conversation_id, "registration", seen, turn.language, channel, turn.now)
-        agreed = _on(turn, consent=turn.now.isoformat())
+        agreed = _on(turn, consent=turn.now.isoformat(), notice=NOTICE_VERSION)
         if not turn.inbound.sender_phone or agreed.step != "registration.phone":
             return agreed
         # The platform vouches for the number, so that nobody is asked for it.
@@ -352,6 +353,8 @@ CORRECTABLE = {
 def _ask_summary(turn: Turn) -> Say:
     if turn.draft.get("correcting"):
         fields = tuple(Choice(f"fix_{name}", f"registration.fix_{name}") for name in CORRECTABLE)
+        if turn.person_id is not None:
+            fields += (Choice("fix_other", "privacy.correct_other_button"),)
         return Say("registration.fix_which", choices=(*fields, Choice("!back", "registration.fix_none")))
     draft = turn.draft
     region = regions.district(draft["region"])
@@ -382,6 +385,8 @@ def _take_summary(turn: Turn) -> Outcome:
     choice = pressed(turn) or ""
     if choice == "fix":
         return Stay(draft={**turn.draft, "correcting": True}, again=True)
+    if choice == "fix_other" and turn.person_id is not None:
+        return Go("privacy.correct_write", {name: turn.draft[name] for name in KEPT_AFTERWARDS if name in turn.draft})
     if choice.startswith("fix_") and (fields := CORRECTABLE.get(choice.removeprefix("fix_"))):
         draft = without(turn.draft, "correcting", *fields)
         return Go(FLOW.next_step(draft), draft)
@@ -407,6 +412,7 @@ async def _register_and_join(turn: Turn) -> Done:
     await ask_for_verification(person_id, turn.now)
     kept = {name: turn.draft[name] for name in KEPT_AFTERWARDS if name in turn.draft}
     if turn.person_id is not None:
+        await note_request(RequestKind.CORRECT, turn.conversation_id, person_id, turn.now)
         return Go("home.menu", kept, (Say("registration.corrected"),))
     if await current_wave(turn.now) is None:
         return Go("home.menu", kept, (Say("registration.registered_no_wave"),))
@@ -441,7 +447,7 @@ def _status(turn: Turn) -> Outcome:
 
 
 # What the menu remembers, through a correction of the answers too.
-KEPT_AFTERWARDS = ("ticket", "wave", "email_ok")
+KEPT_AFTERWARDS = ("ticket", "wave", "email_ok", "notice")
 
 _PHOTO = frozenset({"photo", "choice"})
 FLOW = Flow(

@@ -10,6 +10,8 @@ import pytest
 from bot.staff_work import KINDS as TASKS
 from domain.money.paying import KINDS as PAYOUT_KINDS
 from domain.notices.rules import KINDS, SAMPLES, SMS_SEPTETS, sms_septets, words_key
+from domain.privacy import own_data
+from domain.privacy.rules import Hold
 from domain.staff.figures import FUNNEL
 from domain.staff.segments import FIELDS, STAGES
 from domain.trainings.rules import LANGUAGES
@@ -31,6 +33,8 @@ from models.enums import (
     Interest,
     Layer,
     LayerState,
+    RequestKind,
+    RequestStatus,
     Role,
     Sex,
     TurnVerdict,
@@ -54,6 +58,12 @@ MADE = (
 LINES = (
     {f"account.{name}" for name in AccountVerdict if name != AccountVerdict.GOOD}
     | {f"money.{kind}" for kind in (DueKind.INCENTIVE, DueKind.SURVEY)}
+    | {f"privacy.section_{name}" for name in own_data.COLUMNS}
+    | {f"privacy.field_{name}" for columns in own_data.COLUMNS.values() for name in columns}
+    | {f"privacy.kind_{kind}" for kind in RequestKind}
+    | {f"privacy.status_{status}" for status in RequestStatus}
+    | {f"privacy.hold_{hold}" for hold in Hold}
+    | {f"privacy.page_{name}" for name in ("title", "made", "nothing", "photo")}
     | {f"money.missing_{name}" for name in ("finish", "certificate", "review", "account")}
 )
 NOTICES = {f"notice.name_{kind}" for kind in KINDS} | {
@@ -82,9 +92,11 @@ SCREENS = (
             "wave",
             "waves",
             "segment_value",
+            "rights",
+            "right",
         )
     }
-    | {"account.shown", "registration.summary", "home.menu", "surveys.question"}
+    | {"account.shown", "privacy.withdrawn", "registration.summary", "home.menu", "surveys.question"}
     | {
         f"trainings.{name}"
         for name in ("list", "sort", "filter", "value", "card", "saved", "confirm", "mine", "purchase", "cancel")
@@ -105,6 +117,7 @@ STAFF = (
     | {f"staff.state_{state}" for state in LayerState}
     | {f"staff.verdict_{verdict}" for verdict in (*FaceVerdict, *TurnVerdict) if verdict != "none"}
     | {f"staff.sex_{sex}" for sex in Sex}
+    | {f"staff.right_{name}_button" for name in ("person", "carry_out", "done", "refuse")}
     | {f"staff.why_{name}" for name in (*Layer, *review.WHY)}
     | {f"staff.decision_{decision}" for decision in Decision}
     | {f"staff.decide_{name}" for name in (*Decision, "pass")}

@@ -76,7 +76,7 @@ class Person:
         return self._hear(await self.engine.take_turn(inbound))
 
     def _hear(self, result: TurnResult) -> list[str]:
-        self.codes += [str(m.body.say.params["code"]) for m in result.replies if m.body.to]
+        self.codes += [str(m.body.say.params["code"]) for m in result.replies if "code" in m.body.say.params]
         self.last = [message for message in result.replies if not message.body.to]
         return [message.row.key for message in self.last]
 

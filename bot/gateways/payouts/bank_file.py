@@ -134,7 +134,8 @@ class BadLineError(ValueError):
 def read_statement(path: Path) -> Iterator[PaymentAnswer]:
     """Lines of a bank's statement, CSV or XLSX: line, reference, outcome (paid, returned, rejected), amount, reason.
 
-    Raises BadLineError at the first line that can't be read: a statement is taken whole or not at all.
+    Raises BadLineError at the first line that can't be read: a statement is taken whole or not at all. ValueError where
+    the file can't be read at all.
     """
     rows = _rows(path)
     _, head = next(rows, (1, []))
@@ -161,6 +162,10 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         yield from sheet_rows(path, lambda cell: str(int(cell)) if isinstance(cell, float) else str(cell))
         return
     with path.open(encoding=encoding_of(path), newline="") as file:
-        for number, row in enumerate(csv.reader(file), 1):
-            if any(row):
-                yield number, row
+        reader = csv.reader(file)
+        try:
+            for number, row in enumerate(reader, 1):
+                if any(row):
+                    yield number, row
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise BadLineError(f"{path.name}, line {reader.line_num + 1}: {type(error).__name__}") from None

@@ -3,6 +3,7 @@
 import aiohttp
 import msgspec
 
+from bot.web import NO_JSON
 from domain.ports import AccountAnswer, AccountQuestion, GatewayUnavailableError
 from models.enums import Match
 
@@ -42,7 +43,7 @@ class HttpInquiry:
                 if answer.status != 200:
                     raise GatewayUnavailableError(f"answered {answer.status}")
                 found = msgspec.json.decode(await answer.read(), type=_Answer)
-        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
+        except (aiohttp.ClientError, TimeoutError, *NO_JSON) as error:
             raise GatewayUnavailableError(type(error).__name__) from None
         return AccountAnswer(found.exists, found.open, found.name, found.phone)
 

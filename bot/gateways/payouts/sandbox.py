@@ -13,6 +13,7 @@ import msgspec
 from bot.gateways.payouts.inquiry import HttpInquiry
 from bot.gateways.payouts.pace import Pace, portion
 from bot.sandbox_bank.server import signature
+from bot.web import NO_JSON
 from domain.ports import (
     AccountAnswer,
     AccountQuestion,
@@ -119,7 +120,7 @@ class SandboxGateway:
             if status == 200:
                 return msgspec.json.decode(body, type=_Payout).answer()
             code = str(msgspec.json.decode(body)["error"]["code"])
-        except (msgspec.MsgspecError, KeyError, TypeError):
+        except (*NO_JSON, KeyError, TypeError):
             return PaymentAnswer(reference, PaymentOutcome.UNKNOWN, reason="unreadable")
         if status == 422:  # refused for good
             return PaymentAnswer(reference, PaymentOutcome.FAILED, reason=code)
@@ -134,7 +135,7 @@ class SandboxGateway:
                 if answer.status != 200:
                     raise GatewayUnavailableError(f"answered {answer.status}")
                 return msgspec.json.decode(await answer.read(), type=_Payout).answer()
-        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
+        except (aiohttp.ClientError, TimeoutError, *NO_JSON) as error:
             raise GatewayUnavailableError(type(error).__name__) from None
 
     async def finish(self, batch: str) -> None:
@@ -151,7 +152,7 @@ class SandboxGateway:
                     if answer.status != 200:
                         raise GatewayUnavailableError(f"answered {answer.status}")
                     found = msgspec.json.decode(await answer.read(), type=_Statement)
-            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
+            except (aiohttp.ClientError, TimeoutError, *NO_JSON) as error:
                 raise GatewayUnavailableError(type(error).__name__) from None
             for line in found.lines:
                 yield PaymentAnswer(line.reference, line.outcome, line.amount, line=line.line)
@@ -168,5 +169,5 @@ def read_callback(secret: str, timestamp: str, signed: str, body: bytes) -> Paym
         return None
     try:
         return msgspec.json.decode(body, type=_Payout).answer()
-    except msgspec.MsgspecError:
+    except NO_JSON:
         return None

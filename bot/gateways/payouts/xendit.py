@@ -19,6 +19,7 @@ import msgspec
 
 from bot.gateways.payouts.inquiry import HttpInquiry
 from bot.gateways.payouts.pace import Pace, portion
+from bot.web import NO_JSON
 from domain.ports import AccountAnswer, AccountQuestion, GatewayUnavailableError, PaymentAnswer, PaymentOrder
 from models.enums import Institution, PaymentOutcome
 
@@ -235,6 +236,6 @@ def read_callback(token: str, expected: str, body: bytes) -> PaymentAnswer | Non
         return None
     try:
         event = msgspec.json.decode(body, type=_Event)
-    except msgspec.MsgspecError:
+    except NO_JSON:
         return None
     return event.data.answer() if event.event.startswith("payout.") else None

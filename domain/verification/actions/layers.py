@@ -27,7 +27,12 @@ LONGEST_WAIT = timedelta(hours=1)
 
 
 async def ask_for_verification(person_id: int, now: datetime) -> None:
-    """Let a person's layers be looked at (again): something they rest on has come or changed."""
+    """Let a person's layers be looked at (again): something they rest on has come or changed.
+
+    Not while they have taken their consent back.
+    """
+    if await Person.filter(id=person_id, withdrawn_at__isnull=False).exists():
+        return
     if await VerificationTask.filter(person_id=person_id).exists():
         task = await VerificationTask.filter(person_id=person_id).select_for_update().get()
         task.asked, task.due_at, task.attempts = task.asked + 1, now, 0

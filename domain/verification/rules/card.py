@@ -283,7 +283,7 @@ def _number(rows: list[_Row]) -> _Value:
 
 def _digits(text: str) -> str:
     """Letters taken for the digits they look like; signs dropped."""
-    return "".join(char for char in text.translate(_AS_DIGITS) if char.isdigit())
+    return "".join(char for char in text.translate(_AS_DIGITS) if char in "0123456789")  # "²" is a digit for Python
 
 
 def _date(value: _Value) -> _Value:

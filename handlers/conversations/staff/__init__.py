@@ -21,6 +21,7 @@ from handlers.conversations.staff import (
     payouts,
     people,
     review,
+    rights,
     talks,
     waves,
 )
@@ -39,6 +40,7 @@ AREAS: dict[str, Area] = {
     "figures": Area(Permission.FIGURES, "angka figures", figures.come_in),
     "review": Area(Permission.REVIEW, "periksa review kasus", review.come_in),
     "talks": Area(Permission.TALK, "pertanyaan talks bantuan", talks.come_in),
+    "rights": Area(Permission.PEOPLE, "hak rights", rights.come_in),
     "broadcasts": Area(Permission.BROADCAST, "siaran broadcast", broadcasts.come_in),
     "people": Area(Permission.PEOPLE, "cari find", people.come_in),
     "assisted": Area(Permission.ASSIST, "daftarkan register", people.come_in_assisted),
@@ -60,6 +62,7 @@ FLOW = Flow(
         *talks.STEPS,
         *broadcasts.STEPS,
         *people.STEPS,
+        *rights.STEPS,
         *waves.STEPS,
         *imports.STEPS,
         *payouts.STEPS,

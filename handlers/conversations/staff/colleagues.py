@@ -4,7 +4,7 @@ from domain import regions
 from domain.errors import DomainError
 from domain.staff import members
 from domain.staff.rules import Permission, name_of
-from handlers.conversation import Act, Choice, Done, Elsewhere, Go, Outcome, pressed, Say, Step, Turn
+from handlers.conversation import Act, Choice, Done, Elsewhere, Go, Outcome, Say, Step, Turn, pressed
 from handlers.conversations.staff import door
 from handlers.conversations.staff.home import MENU
 from handlers.conversations.talk import elsewhere
@@ -165,7 +165,7 @@ async def _invited(turn: Turn, name: str) -> Go:
     assert turn.staff is not None
     token = await members.invite(name, turn.staff.name, turn.now)
     bot = turn.programme.staff_bot
-    page = f"{turn.programme.staff_url}/staff#{token}"
+    page = f"{turn.programme.site_url}/staff#{token}"
     links = page if not bot else f"https://t.me/{bot}?start={token}\n{page}"
     return Go("staff.home", {}, (Say("staff.invited", {"name": name, "links": links}),))
 

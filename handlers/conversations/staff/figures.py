@@ -2,6 +2,7 @@
 
 from domain import audit
 from domain.clock import day_of
+from domain.privacy import actions as data_requests
 from domain.staff import figures
 from domain.staff.rules import Member, Permission
 from handlers.charts import KINDS, NATIONAL, name_of
@@ -80,6 +81,9 @@ async def summary(member: Member, turn: Turn) -> Say | None:
     if row is None:
         return None
     lines = await _lines(member)
+    if Permission.PEOPLE in member.permissions:
+        running, late = await data_requests.counts(turn.now)
+        lines.append(["staff.rights_line", {"running_number": running, "late_number": late}])
     if Permission.AUDIT in member.permissions:
         published = await audit.heads()
         lines += [

@@ -93,6 +93,13 @@ def take_whom(turn: Turn) -> Outcome:
     return Act(action)
 
 
+async def show_for(turn: Turn, person: Person, reason: str) -> Done:
+    """A person's sheet for a reason that is known already; who is shown is recorded like a look-up."""
+    assert turn.staff is not None
+    await people.note_look(turn.staff, person, reason, turn.now)
+    return await _show(msgspec.structs.replace(turn, draft={"reason": reason}), person)
+
+
 async def _show(turn: Turn, person: Person, *replies: Say) -> Done:
     sheet = await people.sheet_of(person)
     lines: list[list[Any]] = [
