@@ -2,8 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN := .venv/bin
 FACENET := .venv-facenet/bin
+SECONDS ?= 60
 
-.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards bench-notices bench-payouts rehearse-payouts rehearse-notices bench-draw bench-figures bench-catalogue facenet-worker test-facenet lock messages clean
+.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards bench-notices bench-payouts rehearse-payouts rehearse-notices bench-draw bench-figures bench-catalogue bench-oracle fuzz fuzz-short audit facenet-worker test-facenet lock messages clean
 
 # For trying out: a civil registry of two people who never existed, unless one is set.
 ifeq ($(shell grep -s '^GELOMBANG_REGISTRY' .env),)
@@ -62,6 +63,19 @@ bench-figures: .venv/dev  ## the programme in figures: counted in the background
 
 bench-catalogue: .venv/dev  ## pages and search among 1,500 and 100,000 trainings, beside the ORM and partial_ratio
 	$(BIN)/python -m benchmarks.catalogue
+
+bench-oracle: .venv/dev  ## whether time tells known numbers and codes from unknown ones (TRIES=10000)
+	$(BIN)/python -m benchmarks.oracle
+
+fuzz: .venv/dev  ## throw broken things at every edge for long: parsers, routes, API, webhook bodies, pictures (SECONDS=60 each)
+	GELOMBANG_FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -q tests/fuzz
+	$(BIN)/python -m fuzz --seconds $(SECONDS)
+
+fuzz-short: .venv/dev  ## a few seconds of each coverage-guided target, as the gate does
+	timeout 600 $(BIN)/python -m fuzz --seconds 5
+
+audit: .venv/dev  ## known holes in what is pinned, and the licences of what is shipped
+	$(BIN)/python -m tools.audit
 
 bench-cards: .venv/dev  ## 300 badly photographed ID cards read
 	$(BIN)/python -m benchmarks.cards

@@ -23,7 +23,6 @@ from domain.waves import places
 from domain.waves.actions import wave_numbered
 from handlers.conversation import Inbound
 from handlers.engine import TurnResult
-from models import crypto
 from models.database import database
 from models.enums import WaveStatus
 
@@ -33,7 +32,7 @@ SHORT = timedelta(seconds=2)
 async def announce(number: int) -> None:
     """Tell a drawn wave's people and give them their balances, as the draw does at its end."""
     settings = Settings()
-    crypto.use(settings.keyring())
+    settings.use_keys()
     programme = load()
     async with database(settings.database_url) as db:
         wave = await places.start_announcing(await wave_numbered(number), programme, clock.now())
@@ -47,7 +46,7 @@ async def announce(number: int) -> None:
 async def work() -> None:
     """Pay whatever was started, until killed."""
     settings = Settings()
-    crypto.use(settings.keyring())
+    settings.use_keys()
     payouts.BATCH_LEASE, payouts.KEEP_SECONDS, payouts.SWEEP_SECONDS = SHORT, 0.5, 0.5
     sending.LEASE = sending.ASK_AGAIN = timedelta(seconds=4)
     settling.ASK_FIRST = timedelta(seconds=1)

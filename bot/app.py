@@ -16,6 +16,7 @@ from aiohttp import web
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot import web as webserver
+from bot.alarms import Alarms
 from bot.audit_page import AuditPage
 from bot.broadcasts import Broadcasts
 from bot.catalogue import CatalogueFeed
@@ -38,6 +39,7 @@ from bot.gateways.kyc import PartnerKeys
 from bot.gateways.media import MediaFolder
 from bot.gateways.payouts.chosen import chosen as chosen_gateway
 from bot.gateways.twilio import Twilio
+from bot.limits import Limits
 from bot.my_data import MyData
 from bot.notices import Notices
 from bot.partners import KycDesk
@@ -70,6 +72,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAILBOX_PAGE = 100
+
+
+KEYS_SECONDS = 5.0
+
+
+class Keys:
+    """Hears of a key that was added, so that from then on this process seals by it."""
+
+    async def run(self) -> None:
+        """Look now and then until cancelled."""
+        while True:
+            await asyncio.sleep(KEYS_SECONDS)
+            try:
+                crypto.refresh()
+            except (OSError, ValueError) as error:  # the keys that are known are good all the same
+                log.warning("keys not read anew: %s", type(error).__name__)
 
 
 class Runs(Protocol):
@@ -112,6 +130,8 @@ class App:
         self.figures = FiguresFeed(now, self.receive, settings.daily_summary_hour)
         media = MediaFolder(settings.media_dir)
         self.charts = Charts()
+        self.limits = Limits(now, settings.requests_a_minute, settings.new_chats_an_hour, settings.proxies)
+        self.alarms = Alarms(now, self.receive)
         self.data_rights = DataRights(db, programme, media, now, self.receive)
         self.staff = StaffAccess(db, programme, self.engine, StaffFiles(media, self.charts.draw), media, now)
 
@@ -141,11 +161,25 @@ class App:
             self.figures,
             self.broadcasts,
             self.data_rights,
+            self.limits,
+            self.alarms,
+            Keys(),
         )
         return self.engine, self.delivery, *feeds, *work
 
     async def receive(self, inbound: Inbound) -> TurnResult:
         """Take a message and deliver the replies: what every channel calls."""
+        if inbound.channel != Channel.INTERNAL:
+            told = self.limits.chat(f"{inbound.channel}:{inbound.address}")
+            if told is False:  # a flood was told so a moment ago: nothing is taken, and nothing is sent again
+                return TurnResult([], repeated=True)
+            if told:
+                inbound = Inbound(
+                    channel=inbound.channel,
+                    address=inbound.address,
+                    external_id=inbound.external_id,
+                    problem="limits.too_fast",
+                )
         result = await self.engine.take_turn(inbound)
         if not result.repeated:  # a repeat's replies are on their way already, or the sweep has them
             self.delivery.post(result.replies)
@@ -192,10 +226,16 @@ async def running(
     remotes: dict[Channel, Remote] | None = None,
 ) -> AsyncIterator[App]:
     """An app with its engine, delivery and tasks at work; everything is ended and closed on the way out."""
-    crypto.use(settings.keyring())
+    settings.use_keys()
     regions.load()
     programme = _programme(settings)
-    senders = {Channel.SMS: LocalSender(), Channel.MAIL: _mail(settings), **(senders or {})}
+    local: dict[Channel, Sender] = {}
+    if settings.shows_codes():
+        local = {Channel.SMS: LocalSender(), Channel.MAIL: LocalSender()}
+    senders = {**local, **_mail(settings), **(senders or {})}
+    for channel in {Channel.SMS, Channel.MAIL} - senders.keys():
+        log.warning("nothing is sent by %s: no provider is set, and codes are not shown to the world", channel.value)
+    programme = dataclasses.replace(programme, unsent=frozenset({Channel.SMS, Channel.MAIL}) - senders.keys())
     async with AsyncExitStack() as stack:
         faces, cards = chosen(settings)
         stack.push_async_callback(faces.close)
@@ -254,11 +294,10 @@ def _programme(settings: Settings) -> Programme:
     )
 
 
-def _mail(settings: Settings) -> Sender:
+def _mail(settings: Settings) -> dict[Channel, Sender]:
     url = settings.smtp_url.get_secret_value()
-    if not url:
-        return LocalSender()
-    return MailSender(url, settings.mail_from, i18n.text(i18n.DEFAULT_LANGUAGE, "code.mail_subject"))
+    subject = i18n.text(i18n.DEFAULT_LANGUAGE, "code.mail_subject")
+    return {Channel.MAIL: MailSender(url, settings.mail_from, subject)} if url else {}
 
 
 def _registry(settings: Settings) -> HttpRegistry | CsvRegistry | None:
@@ -325,8 +364,8 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
         loop.add_signal_handler(name, stop.set)
     outside = _Outside.of(settings)
     async with running(settings, outside.senders, outside.remotes) as app:
-        site = webserver.application()
-        browser.BrowserChat(app.desk()).add_routes(site)
+        site = webserver.application(app.limits.middleware, https=settings.public_url.startswith("https:"))
+        browser.BrowserChat(app.desk(), app.limits.new_chat, outbox=settings.shows_codes()).add_routes(site)
         StaffBrowser(app.staff_desk()).add_routes(site)
         DrawPages(settings.draws_dir).add_routes(site)
         AuditPage().add_routes(site)

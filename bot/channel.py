@@ -31,7 +31,8 @@ class Desk:
 class StaffDesk:
     """What a channel for staff needs beside taking messages. Chats are named by channel and address.
 
-    ``takes_file`` says whether a document from this chat would be kept, before it is read; ``keep_file`` keeps it. ``file`` gives a file of a message that went to this chat, and
+    ``takes_file`` says whether a document from this chat would be kept, before it is read; ``keep_file`` keeps it.
+    ``file`` gives a file of a message that went to this chat, and
     ``live`` a message as it reads now; both None where this chat may not see it (any more).
     """
 

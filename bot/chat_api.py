@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bot.web import UNREADABLE
+from bot.web import UNREADABLE, limited_body
 from handlers.engine import Outgoing, TurnUnavailableError
 
 MAX_JSON = 64 * 1024
@@ -22,6 +22,13 @@ class ApiError(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(code)
         self.status, self.code, self.message = status, code, message
+
+
+def secret_chat(value: str) -> str:
+    """The id of a chat, which is all that opens it: long enough that nobody finds one by trying. Raises ApiError."""
+    if len(value) < 16:
+        raise ApiError(400, "chat", "chat has 16 characters or more: it is a secret")
+    return opaque("chat", value)
 
 
 def opaque(name: str, value: str) -> str:
@@ -90,9 +97,7 @@ def number(value: str, name: str, limit: float) -> float:
 async def read(request: web.Request) -> bytes:
     """The body of a message; raises ApiError."""
     try:
-        body = await request.content.read(MAX_JSON + 1)
-        while len(body) <= MAX_JSON and not request.content.at_eof():
-            body += await request.content.read(MAX_JSON + 1 - len(body))
+        body = await limited_body(request, MAX_JSON)
     except UNREADABLE:
         raise ApiError(400, "malformed", "the body could not be read") from None
     if len(body) > MAX_JSON:

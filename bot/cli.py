@@ -10,9 +10,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bot import members_cli, money_cli, payout_cli, settlement_cli, staff_cli, training_cli, wave_cli
+from bot import (
+    keys_cli,
+    members_cli,
+    money_cli,
+    payout_cli,
+    privacy_cli,
+    settlement_cli,
+    staff_cli,
+    training_cli,
+    wave_cli,
+)
 from bot.lifeline import end_with
-from bot.settings import Settings, new_key
+from bot.settings import Settings
 from bot.staff_cli import with_database
 from bot.wave_cli import refusing
 from domain.audit import SYSTEM
@@ -28,6 +38,8 @@ def main(argv: list[str] | None = None) -> int:
         settings = Settings()
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("aiogram").setLevel(logging.WARNING)
+        for client in ("httpx", "httpcore"):  # they log addresses, and Telegram's hold the bot's token
+            logging.getLogger(client).setLevel(logging.WARNING)
         command: Callable[[Settings, argparse.Namespace], int] = options.command
         if getattr(options, "staff", SYSTEM) != SYSTEM and not hasattr(options, "at_the_machine"):
             _known(settings, options.staff)
@@ -89,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     webhook = add("webhook", _webhook, "tell Telegram where to send updates (serve does it at every start)")
     webhook.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     add("doctor", _doctor, "say what is configured, what is missing and what would not work")
-    add("keys", _keys, "print new keys for GELOMBANG_SECRET_KEYS and GELOMBANG_INDEX_KEY")
+    keys_cli.add_commands(add)
+    privacy_cli.add_commands(add)
     add("requests", _requests, "list who asked to talk to a person")
     staff_cli.add_commands(add)
     members_cli.add_commands(add)
@@ -198,11 +211,6 @@ def _doctor(settings: Settings, options: argparse.Namespace) -> int:
     return asyncio.run(examine(settings))
 
 
-def _keys(settings: Settings, options: argparse.Namespace) -> int:
-    print(f"GELOMBANG_SECRET_KEYS=1:{new_key()}\nGELOMBANG_INDEX_KEY={new_key()}")
-    return 0
-
-
 def _requests(settings: Settings, options: argparse.Namespace) -> int:
     from domain.staff.actions import open_help_requests  # noqa: PLC0415
 
@@ -235,12 +243,13 @@ def _figures(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _task(settings: Settings, options: argparse.Namespace) -> int:
-    from bot.staff_work import do  # noqa: PLC0415 - loads what any work needs
+    from bot.staff_work import do, limit_this_process  # noqa: PLC0415 - loads what any work needs
     from domain import regions  # noqa: PLC0415
     from domain.clock import now  # noqa: PLC0415
     from domain.staff.tasks import finish  # noqa: PLC0415
 
     async def work(db: Any) -> int:
+        limit_this_process()
         regions.load()
         await finish(options.number, await do(db, settings, options.number), now())
         return 0

@@ -13,7 +13,6 @@ from bot.gateways.payouts.chosen import chosen as chosen_gateway
 from bot.settings import Settings
 from domain import clock
 from domain.programme import DEFAULT, load, load_partners
-from models import crypto
 from models.database import database, pending_migrations
 
 MARKS = {"ok": "✓", "note": "·", "bad": "✗"}
@@ -39,7 +38,7 @@ async def examine(settings: Settings) -> int:
 
 def _keys(settings: Settings) -> Iterator[Finding]:
     try:
-        crypto.use(settings.keyring())
+        settings.use_keys()
     except (ValueError, OSError) as error:
         yield Finding("bad", f"keys: {error}")
         return

@@ -5,6 +5,7 @@ sends it in a body. The file is one HTML page that any phone shows, with the sam
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import date, datetime
@@ -32,10 +33,14 @@ from models.privacy import DataLink
 PAGE = Path(__file__).with_name("my_data_page")
 PAGE_FILES = {"": "page.html", "page.css": "page.css", "page.js": "page.js"}
 _PAGES = Environment(loader=FileSystemLoader(PAGE), autoescape=select_autoescape())
+_STYLE = (PAGE / "file.css").read_text(encoding="utf-8").strip()
+# The file is shown in a frame of the page, whose policy lets this style in and no other.
+_STYLE_HASH = f"sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}"
 # Columns whose values are message keys of this form.
 _WORDS = {
     "sex": "staff.sex_{}", "education": "education.{}", "employment": "employment.{}", "interest": "interest.{}",
-    "layer": "layer.name_{}", "reason": "{}", "institution": "account.{}", "what": "{}", "language": "staff.language_{}",
+    "layer": "layer.name_{}", "reason": "{}", "institution": "account.{}", "what": "{}",
+    "language": "staff.language_{}",
 }  # fmt: skip
 
 
@@ -62,7 +67,9 @@ class MyData:
         name = PAGE_FILES.get(request.match_info.get("name", ""))
         if name is None:
             raise web.HTTPNotFound
-        return web.FileResponse(PAGE / name, headers={**SECURITY_HEADERS, "Cache-Control": "no-cache"})
+        policy = f"{SECURITY_HEADERS['Content-Security-Policy']}; style-src 'self' '{_STYLE_HASH}'"
+        headers = {**SECURITY_HEADERS, "Content-Security-Policy": policy, "Cache-Control": "no-cache"}
+        return web.FileResponse(PAGE / name, headers=headers)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -108,7 +115,7 @@ class MyData:
                 for name, rows in sections.items()
             ],
             photos=photos,
-            css=(PAGE / "file.css").read_text(encoding="utf-8"),
+            css=_STYLE,
             json=json.dumps(sections, default=str, ensure_ascii=False, indent=1),
         )
 
@@ -127,6 +134,8 @@ def _in_words(language: str, row: Row) -> list[tuple[str, str]]:
 def _value(language: str, name: str, value: Any) -> str:
     if isinstance(value, datetime):
         return i18n.formatted(language, {"when_time": value.isoformat()})["when_time"]
+    if name == "birth_date":
+        return i18n.formatted(language, {"birth_date": value})["birth_date"]
     if isinstance(value, bool):
         return i18n.text(language, "privacy.yes" if value else "privacy.no")
     if name == "region_code" and (region := regions.district(value)):

@@ -59,7 +59,7 @@ class Notices:
         sms_hours: tuple[int, int] = SMS_HOURS,
         public_url: str = "",
     ) -> None:
-        self._links = f"{public_url.rstrip('/')}/l/"
+        self._links = f"{public_url.rstrip('/')}/l#"
         self._sms_hours = sms_hours
         self._db, self._delivery, self._pace, self._templates, self._clock = db, delivery, pace, templates, clock
         self._tables = NoticeTables(db)

@@ -7,11 +7,15 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models import crypto
 from models.crypto import Keyring, KeyringError
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def _matching(pattern: str, words: str) -> Callable[[SecretStr], SecretStr]:
@@ -34,6 +38,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     public_url: str = ""
+    proxies: int = Field(0, ge=0, le=8)
+    requests_a_minute: int = Field(3_000, ge=1)
+    new_chats_an_hour: int = Field(500, ge=1)
+    trying_out: bool = False
     secret_keys: SecretStr = SecretStr("")
     index_key: SecretStr = SecretStr("")
     key_file: Path = Path("var/keys")
@@ -106,6 +114,17 @@ class Settings(BaseSettings):
             secret_keys, index_key = _keys_from(self.key_file)
         return Keyring.parse(secret_keys, index_key)
 
+    def shows_codes(self) -> bool:
+        """Whether the page may show what would have gone out by SMS and mail: on this machine only, or where asked for.
+        To anybody else it would hand out the codes that prove somebody's number.
+        """
+        world = urlsplit(self.public_url).hostname if self.public_url else self.host
+        return self.trying_out or world in LOOPBACK
+
+    def use_keys(self) -> None:
+        """Let this process seal and open with the keys that are set; a file's are read anew when one is added."""
+        crypto.use(self.keyring(), None if self.secret_keys.get_secret_value() else self.keyring)
+
     def bank_secret(self) -> str:
         """What the sandbox bank and the server know of each other; without a setting it follows from the keys."""
         return self.sandbox_bank_secret.get_secret_value() or self.keyring().index("sandbox bank", "secret").hex()
@@ -121,9 +140,7 @@ def _keys_from(path: Path) -> tuple[str, str]:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         # Written aside and linked, so that of two processes that start together both read the same keys.
-        partial = path.with_name(f"{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(f"1:{new_key()}\n{new_key()}\n")
+        partial = _written_aside(path, f"1:{new_key()}", new_key())
         try:
             os.link(partial, path)
         except FileExistsError:
@@ -134,3 +151,29 @@ def _keys_from(path: Path) -> tuple[str, str]:
     if len(lines) != 2:
         raise KeyringError(f"{path}: expected two lines, the secret keys and the index key")
     return lines[0], lines[1]
+
+
+def _written_aside(path: Path, secret_keys: str, index_key: str) -> Path:
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(f"{secret_keys}\n{index_key}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return partial
+
+
+def add_key(path: Path) -> int:
+    """Put a new key before the others of a key file, in one step; gives its number."""
+    secret_keys, index_key = _keys_from(path)
+    known = [int(item.partition(":")[0]) for item in secret_keys.split(",")]
+    number = next(each % 256 for each in range(max(known) + 1, max(known) + 257) if each % 256 not in known)
+    _written_aside(path, f"{number}:{new_key()},{secret_keys}", index_key).replace(path)
+    return number
+
+
+def drop_keys(path: Path) -> int:
+    """Leave only the newest key in a key file; gives how many were dropped."""
+    secret_keys, index_key = _keys_from(path)
+    first, *others = secret_keys.split(",")
+    _written_aside(path, first, index_key).replace(path)
+    return len(others)

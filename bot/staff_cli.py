@@ -16,7 +16,6 @@ from domain.errors import DomainError
 from domain.notices.actions import rungs_of, standing_of_all
 from domain.verification.actions.cards import reading_rates
 from domain.verification.actions.lists import ListTerms, define, overview
-from models import crypto
 from models.database import database, writing
 from models.enums import ListKind
 from models.verification import PersonList
@@ -40,7 +39,7 @@ def with_database(settings: Settings, work: Callable[..., Coroutine[Any, Any, in
     """Run work with keys and database; gives its exit code."""
 
     async def run() -> int:
-        crypto.use(settings.keyring())
+        settings.use_keys()
         async with database(settings.database_url) as db:
             return await work(db, *args)
 

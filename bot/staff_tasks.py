@@ -42,7 +42,10 @@ class StaffTasks:
             sys.executable, "-m", "bot", "task", str(number), stdout=asyncio.subprocess.DEVNULL
         )
         try:
-            return await child.wait()
+            async with asyncio.timeout(tasks.LEASE.total_seconds()):
+                return await child.wait()
+        except TimeoutError:  # it is taken up again, and given up after a few tries
+            return 1
         finally:
             if child.returncode is None:
                 child.kill()

@@ -4,12 +4,13 @@ import csv
 import io
 import json
 import re
+import resource
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from openpyxl.utils.exceptions import InvalidFileException
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -30,6 +31,9 @@ from models.broadcasts import BroadcastTables
 from models.database import writing
 from models.staff import StaffMember, StaffTask
 from models.verification import PersonList
+
+MOST_INSIDE = 400 * 1024 * 1024  # ten million lines of a list are 170 MB
+MEMORY, CPU_SECONDS = 4 * 1024**3, 20 * 60  # of one piece of work: files come from people
 
 Result: TypeAlias = dict[str, Any]
 """``lines`` of message keys with parameters, ``files`` (fields of handlers.conversation.File), ``choices``."""
@@ -136,6 +140,7 @@ async def _import(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str,
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"file{Path(given['file']['name']).suffix.lower()}"
         path.write_bytes(await _content(settings, given))
+        refuse_bombs(path)
         refuse_formulas(path)
         bad = Path(folder) / "bad.csv"
         try:
@@ -148,6 +153,8 @@ async def _import(db: BaseDBAsyncClient, settings: Settings, given: Mapping[str,
 
                 person_list = await PersonList.get(code=given["what"].removeprefix("list_"))
                 report = await import_list(db, person_list, path, clock.day_of(clock.now()), bad)
+        except MemoryError:
+            raise DomainError("staff.file_too_big") from None
         except ValueError as error:
             raise DomainError("staff.import_refused", reason=str(error).replace(str(folder), "")[:300]) from None
         async with writing():
@@ -174,6 +181,18 @@ async def _content(settings: Settings, given: Mapping[str, Any]) -> bytes:
     from bot.channels.staff_telegram import fetch  # noqa: PLC0415 - loads the platform's client
 
     return await fetch(settings, file["file_id"])
+
+
+def refuse_bombs(path: Path) -> None:
+    """A spreadsheet is a zip: one that says it is far larger inside than any list is not opened."""
+    if path.suffix == ".xlsx":
+        try:
+            with ZipFile(path) as archive:
+                size = sum(each.file_size for each in archive.infolist())
+        except (BadZipFile, OSError, ValueError):
+            raise DomainError("staff.file_unreadable") from None
+        if size > MOST_INSIDE:
+            raise DomainError("staff.file_too_big")
 
 
 def refuse_formulas(path: Path) -> None:
@@ -232,6 +251,12 @@ KINDS: dict[str, Do] = {
     "wave_dice": _wave_dice,
     "import": _import,
 }
+
+
+def limit_this_process() -> None:
+    """Whatever a file makes a parser do, it ends with this process."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
 
 
 async def do(db: BaseDBAsyncClient, settings: Settings, number: int) -> Result:

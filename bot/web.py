@@ -1,14 +1,22 @@
 """The web server: health, and what every handler is wrapped in."""
 
+import asyncio
 import logging
+import warnings
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
-from aiohttp import ClientPayloadError, web
+from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 log = logging.getLogger(__name__)
 
+# Python writes each such warning to the log, with what was sent in it, and keeps its text for ever.
+for kind in (BadContentDispositionHeader, BadContentDispositionParam):
+    warnings.simplefilter("ignore", kind)
+
+BODY_SECONDS = 10.0
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -21,13 +29,12 @@ SECURITY_HEADERS = {
 }
 
 
-async def hardened(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal handler for pages with forms: the headers of the chat page, and forms that go nowhere else."""
-    response.headers.update(SECURITY_HEADERS)
-    policy = SECURITY_HEADERS["Content-Security-Policy"].replace("form-action 'none'", "form-action 'self'")
-    response.headers["Content-Security-Policy"] = policy
-
-
+# What is no page: nothing in it is ever run or shown in a frame.
+BARE_HEADERS = (
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
 # What msgspec raises for what is no JSON, or is nested too deep to be read.
 NO_JSON = (ValueError, RecursionError)
 
@@ -42,6 +49,7 @@ UNREADABLE = (
     EOFError,
     ConnectionError,
     ClientPayloadError,
+    TimeoutError,
     HttpProcessingError,
     web.RequestPayloadError,
     web.HTTPException,
@@ -49,10 +57,13 @@ UNREADABLE = (
 
 
 async def limited_body(request: web.Request, most: int) -> bytes:
-    """A request's body; one that is longer is cut off at a byte too many. Raises one of UNREADABLE."""
+    """A request's body; one that is longer is cut off at a byte too many. Raises one of UNREADABLE, also where it is
+    sent slower than any phone does.
+    """
     body = bytearray()
-    while len(body) <= most and (part := await request.content.read(most + 1)):
-        body += part
+    async with asyncio.timeout(BODY_SECONDS):
+        while len(body) <= most and (part := await request.content.read(most + 1)):
+            body += part
     return bytes(body)
 
 
@@ -96,8 +107,20 @@ async def _health(request: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
 
 
-def application() -> web.Application:
-    """An application with its health check; channels add their routes."""
-    app = web.Application(client_max_size=1024**2)
+def application(*middlewares: Any, https: bool = False) -> web.Application:
+    """An application with its health check; channels add their routes. ``https``: that is how the world reaches it."""
+    app = web.Application(client_max_size=1024**2, middlewares=middlewares)
     app.router.add_get("/health", guarded(_health))
+
+    async def harden(request: web.Request, response: web.StreamResponse) -> None:
+        """Headers of every answer, errors included; what a page says of itself stays."""
+        headers = response.headers
+        headers.pop("Server", None)
+        page = response.content_type == "text/html"
+        for name, value in SECURITY_HEADERS.items() if page else BARE_HEADERS:
+            headers.setdefault(name, value)
+        if https:
+            headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+
+    app.on_response_prepare.append(harden)
     return app

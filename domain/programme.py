@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from domain.questions import FOLDER, Survey, load_surveys
-from models.enums import Employment, Institution, Layer
+from models.enums import Channel, Employment, Institution, Layer
 
 DEFAULT = Path(__file__).with_name("programme.toml")
 GENERAL = "general"  # the stratum of everybody
@@ -52,10 +52,13 @@ class LayerRules:
 
 @dataclass(frozen=True, slots=True)
 class CodeRules:
-    """How codes that prove an address are given out."""
+    """How codes that prove an address are given out. ``tries`` are wrong codes of one chat, ``tries_everywhere`` of all
+    chats together for one number.
+    """
 
     minutes: int
     tries: int
+    tries_everywhere: int
     wait_minutes: int
     per_hour: int
 
@@ -227,7 +230,8 @@ class Sending:
 class Programme:
     """All rules that are data. ``version`` is the beginning of the file's SHA-256; outcomes are kept with it.
     ``partners`` come from a file of their own (setting GELOMBANG_KYC_PARTNERS), ``chat_url``, where the browser chat is
-    found, from GELOMBANG_PUBLIC_URL; ``site_url`` is the same or, without one, the server's own address; ``staff_bot`` is the name of the bot for staff.
+    found, from GELOMBANG_PUBLIC_URL; ``site_url`` is the same or, without one, the server's own; ``staff_bot`` is
+    the name of the bot for staff, ``unsent`` are channels by which no code can be sent.
     """
 
     version: str
@@ -249,6 +253,7 @@ class Programme:
     sending: Sending = field(default_factory=Sending)
     site_url: str = ""
     staff_bot: str = ""
+    unsent: frozenset[Channel] = frozenset()
     chat_url: str = ""
 
     def eligibility_on(self, day: date) -> Eligibility:
@@ -295,7 +300,7 @@ def load(path: Path = DEFAULT, surveys: Path = FOLDER) -> Programme:
             retention=_retention(data["retention"]),
             surveys=load_surveys(surveys),
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path}: {error!r}") from error
 
 
@@ -312,7 +317,7 @@ def load_partners(path: Path) -> tuple[Partner, ...]:
         if len({partner.id for partner in partners}) != len(partners) or not all(partner.keys for partner in partners):
             raise ValueError("every partner needs an id of its own and a key")
         return partners
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path}: {error!r}") from error
 
 

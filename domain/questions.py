@@ -123,7 +123,7 @@ def load_surveys(folder: Path = FOLDER) -> tuple[Survey, ...]:
     for path in sorted(folder.glob("*.toml")):
         try:
             surveys.append(_survey(path.stem, path.read_bytes(), [each.code for each in surveys]))
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path}: {error!r}") from error
     return tuple(surveys)
 

@@ -228,7 +228,7 @@ class Stay(msgspec.Struct, frozen=True):
 
 
 class Go(msgspec.Struct, frozen=True):
-    """On to a step, whose screen follows the replies. ``silent``: it does not, and what comes next is the first word."""
+    """On to a step, whose screen follows the replies. ``silent``: it does not, and what comes next begins anew."""
 
     step: str
     draft: Draft

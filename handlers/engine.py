@@ -490,6 +490,8 @@ def _before_the_step(turn: Turn, flow: Flow, step: Step) -> Outcome | None:
         return flow.outcome(turn)
     if inbound.reachable is not None:
         return Stay()
+    if inbound.problem is not None and inbound.problem.startswith("limits."):
+        raise DomainError(inbound.problem)
     if flow.gate is not None:
         return flow.gate(turn, step)
     if inbound.choice is not None and inbound.choice.startswith(keywords.LINK):

@@ -257,7 +257,7 @@ def _page(turn: Turn, flow: Flow, step: Step) -> Outcome:
 
     async def action() -> Stay:
         [token] = await start_links([phone], turn.now)
-        return Stay((Say("registration.page_link", {"link": f"{url}/l/{token}"}),))
+        return Stay((Say("registration.page_link", {"link": f"{url}/l#{token}"}),))
 
     return Act(action)
 

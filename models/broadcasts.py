@@ -203,7 +203,7 @@ class BroadcastTables(TurnTables):
         await self._set(db, broadcast_id, NoticeStatus.NEW, "", [NoticeStatus.HELD])
 
     async def rest(self, db: BaseDBAsyncClient, notice_ids: Sequence[int]) -> None:
-        """Of notices that fell from a rung, those of a broadcast that was paused or cancelled meanwhile climb no other."""
+        """Of notices that fell from a rung, those of a broadcast that was paused or cancelled climb no other."""
         for before, status, reason in (
             (BroadcastStatus.PAUSED, NoticeStatus.HELD, ""),
             (BroadcastStatus.CANCELLED, NoticeStatus.EXPIRED, "cancelled"),

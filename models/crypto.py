@@ -62,8 +62,18 @@ class Keyring:
         try:
             cipher: AESGCM = self._ciphers[sealed[0]]  # type: ignore[attr-defined]
             return cipher.decrypt(sealed[1:13], sealed[13:], context)
-        except (KeyError, IndexError, InvalidTag, ValueError):
+        except KeyError:
+            if (fresh := _read_again(self)) is not None:  # sealed by a key that was added since
+                return fresh.open(sealed, context)
             raise KeyringError("a stored value does not open under the keys that are set") from None
+        except (IndexError, InvalidTag, ValueError):
+            raise KeyringError("a stored value does not open under the keys that are set") from None
+
+    @property
+    def mark(self) -> bytes:
+        """How a value begins that the newest key sealed."""
+        current: int = self._current  # type: ignore[attr-defined]
+        return bytes((current,))
 
     def index(self, kind: str, value: str) -> bytes:
         """Blind index of ``value``: 16 bytes of keyed BLAKE2b, separate for each kind (``nik``, ``phone``, ...)."""
@@ -82,12 +92,25 @@ class Keyring:
 
 
 _ring: Keyring | None = None
+_source: Callable[[], Keyring] | None = None
 
 
-def use(ring: Keyring) -> None:
-    """Set the keys of this process; models and media seal and open with them."""
-    global _ring  # noqa: PLW0603 - columns are converted deep inside the ORM, where nothing can be passed in
-    _ring = ring
+def use(ring: Keyring, source: Callable[[], Keyring] | None = None) -> None:
+    """Set the keys of this process; models and media seal and open with them. ``source`` reads them anew."""
+    global _ring, _source
+    _ring, _source = ring, source
+
+
+def refresh() -> None:
+    """Read the keys anew, where they come from a place that can be read; a process hears so of a new one."""
+    if _source is not None:
+        use(_source(), _source)
+
+
+def _read_again(known: Keyring) -> Keyring | None:
+    """The keys as they are now, where there are others than the ones that are known."""
+    refresh()
+    return _ring if _ring is not None and _ring.keys.keys() != known.keys.keys() else None
 
 
 def ring() -> Keyring:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from domain.privacy.rules import NOTICE_VERSION
 from domain.programme import load
 from domain.waves.freeze import layers_of
 from models import crypto
@@ -16,6 +18,8 @@ from models.person import Person
 from models.turns import DRAFT_CONTEXT
 from models.verification import LayerOutcome
 from models.wave import Entry, Wave
+
+AGREED = msgspec.msgpack.encode({"notice": NOTICE_VERSION})
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ async def _person(each: Applicant, now: datetime) -> Person:
     chat = str(each.number)
     lookup = ring.index("address", f"{Channel.BROWSER.value}:{chat}")
     talk = await Conversation.create(
-        origin=lookup, language="id", step="home.menu", version=1, draft=ring.seal(b"\x80", DRAFT_CONTEXT),
+        origin=lookup, language="id", step="home.menu", version=1, draft=ring.seal(AGREED, DRAFT_CONTEXT),
         phone_index=person.phone_index, person_id=person.id, created_at=now, updated_at=now,
     )  # fmt: skip
     if each.chat:

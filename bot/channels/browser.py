@@ -5,6 +5,7 @@ keeps only its keyed hash (and its ciphertext).
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from bot.chat_api import (
     number,
     opaque,
     read,
+    secret_chat,
 )
 from bot.web import NO_JSON, SECURITY_HEADERS, UNREADABLE, guarded
 from domain.ports import PhotoError
@@ -33,9 +35,14 @@ PAGE = Path(__file__).with_name("browser_page")
 PAGE_FILES = frozenset({"index.html", "chat.css", "chat.js", "icon.svg"})
 MAX_PHOTO = 10 * 1024 * 1024
 MAX_UPLOAD = 32 * 1024 * 1024
+HEADER = "X-Chat"
+MAX_PARTS = 8
 MAX_WAIT = 30.0
 PEEK_SECONDS = 2.0
 UPLOADS_AT_ONCE = 8
+MAX_HELD = 256 * 1024 * 1024  # photos in memory: slow phones take a while, and there are many
+KNOWN_CHATS = 100_000
+MAX_ID = 2**63 - 1
 UPLOAD_SECONDS = 60
 _CONTENT = ("text", "choice", "contact", "location")
 
@@ -68,7 +75,7 @@ def parse(posted: Posted) -> Inbound:
         raise ApiError(400, "location", "lat is -90 to 90, lon is -180 to 180")
     return Inbound(
         channel=Channel.BROWSER,
-        address=opaque("chat", posted.chat),
+        address=secret_chat(posted.chat),
         external_id=external_id(posted.chat, opaque("id", posted.id)),
         text=posted.text,
         choice=posted.choice,
@@ -86,8 +93,15 @@ def _messages(messages: list[Outgoing]) -> web.Response:
 class BrowserChat:
     """Routes of the page and its API."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(
+        self, desk: Desk, admit: Callable[[web.Request], bool] = lambda _: True, *, outbox: bool = True
+    ) -> None:
+        """``admit`` says whether an address may begin one more chat; ``outbox``: whether the page shows what would have
+        gone out by SMS and mail, which is for trying out only: it hands out the codes that prove a number.
+        """
+        self._desk, self._admit, self._outbox_open = desk, admit, outbox
+        self._known: set[str] = set()
+        self._held = 0
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     def add_routes(self, app: web.Application) -> None:
@@ -95,11 +109,11 @@ class BrowserChat:
         for method, path, handler in (
             ("POST", "/chat/api/messages", self._post),
             ("GET", "/chat/api/messages", self._poll),
-            ("GET", "/chat/api/outbox", self._outbox),
+            *((("GET", "/chat/api/outbox", self._outbox),) if self._outbox_open else ()),
         ):
             app.router.add_route(method, path, guarded(answering_errors(handler)))
-        # /l/... is the link of an SMS: the page itself tells the bot, so that a preview of the link uses nothing up.
-        for path in ("/", "/chat", "/chat/page/{name}", "/l/{token}"):
+        # /l#... is the link of an SMS: the page itself tells the bot, so that no server, log or preview sees the token.
+        for path in ("/", "/chat", "/chat/page/{name}", "/l"):
             app.router.add_get(path, guarded(self._page))
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
@@ -118,11 +132,39 @@ class BrowserChat:
             posted = msgspec.json.decode(body, type=Posted)
         except NO_JSON as error:
             raise ApiError(400, "malformed", f"no valid message: {str(error)[:200]}") from None
-        return _messages((await self._desk.receive(parse(posted))).replies)
+        inbound = parse(posted)
+        await self._let_in(request, inbound.address)
+        return _messages((await self._desk.receive(inbound)).replies)
+
+    async def _let_in(self, request: web.Request, chat: str) -> None:
+        """Refuse an address that begins chat after chat; raises ApiError."""
+        if chat in self._known:
+            return
+        address, _ = await self._desk.mailbox(Channel.BROWSER, chat, MAX_ID)
+        if address is None and not self._admit(request):
+            raise ApiError(429, "too_many", "too many new chats from here; try again later")
+        if len(self._known) >= KNOWN_CHATS:
+            self._known.clear()
+        self._known.add(chat)
 
     async def _post_photo(self, request: web.Request) -> web.StreamResponse:
-        fields, photo, problem = await _form(request)
-        chat, message_id = opaque("chat", fields.get("chat", "")), opaque("id", fields.get("id", ""))
+        held = 0
+
+        def hold(size: int) -> None:
+            nonlocal held
+            if self._held + size > MAX_HELD:
+                raise ApiError(503, "busy", "many photos are on their way; send it again in a moment")
+            self._held, held = self._held + size, held + size
+
+        form = _Form(hold)
+        try:
+            await form.read(request)
+            return await self._taken(form.fields, form.photo, form.problem)
+        finally:
+            self._held -= held
+
+    async def _taken(self, fields: dict[str, str], photo: bytes | None, problem: str | None) -> web.StreamResponse:
+        chat, message_id = secret_chat(fields.get("chat", "")), opaque("id", fields.get("id", ""))
         if photo is None:
             location = fields.pop("location", None)
             try:
@@ -146,7 +188,7 @@ class BrowserChat:
         return _messages((await self._desk.receive(inbound)).replies)
 
     async def _poll(self, request: web.Request) -> web.StreamResponse:
-        chat = opaque("chat", request.query.get("chat", ""))
+        chat = secret_chat(request.headers.get(HEADER, ""))
         after = number(request.query.get("after") or "0", "after", 2**63 - 1)
         wait = min(number(request.query.get("wait") or "0", "wait", 10**6), MAX_WAIT)
         loop = asyncio.get_running_loop()
@@ -160,7 +202,7 @@ class BrowserChat:
             await self._desk.new_mail(address_id or 0, min(left, PEEK_SECONDS))
 
     async def _outbox(self, request: web.Request) -> web.StreamResponse:
-        chat = opaque("chat", request.query.get("chat", ""))
+        chat = secret_chat(request.headers.get(HEADER, ""))
         found = await self._desk.directs(Channel.BROWSER, chat)
         return json_response([{"channel": m.row.channel, "to": m.body.to, "text": m.render().text} for m in found])
 
@@ -174,33 +216,51 @@ def _place(value: str | None) -> Any:
         raise ApiError(400, "location", 'location is {"lat": ..., "lon": ...}') from None
 
 
-async def _form(request: web.Request) -> tuple[dict[str, str], bytes | None, str | None]:
-    """Text fields, the photo, and why the photo can't be used; a photo over 10 MB is read to its end but not kept."""
-    fields: dict[str, str] = {}
-    photo: bytearray | None = None
-    problem: str | None = None
-    read = 0
-    try:
-        async with asyncio.timeout(UPLOAD_SECONDS):
-            async for part in await request.multipart():
-                if not isinstance(part, BodyPartReader) or part.name not in {"chat", "id", "photo", *_CONTENT}:
-                    raise ApiError(400, "malformed", "unknown part in the form")
-                content = bytearray()
-                while chunk := await part.read_chunk(64 * 1024):
-                    read += len(chunk)
-                    if read > MAX_UPLOAD:
-                        raise ApiError(413, "too_large", f"a photo has at most {MAX_PHOTO} bytes")
-                    if len(content) <= MAX_PHOTO:
-                        content += chunk
-                if part.name == "photo":
-                    photo = content
-                    problem = "photo.too_big" if len(content) > MAX_PHOTO else None
-                elif len(content) > MAX_JSON:
-                    raise ApiError(413, "too_large", f"a field has at most {MAX_JSON} bytes")
-                else:
-                    fields[part.name] = content.decode()
-    except TimeoutError:
-        raise ApiError(408, "too_slow", f"a form is sent within {UPLOAD_SECONDS} seconds") from None
-    except UNREADABLE:
-        raise ApiError(400, "malformed", "the form could not be read") from None
-    return fields, None if photo is None else bytes(photo), problem
+class _Form:
+    """A form as it is read: text fields, the photo, and why the photo can't be used.
+
+    A photo over 10 MB is read to its end but not kept. ``hold`` is asked for the room that the photo takes in memory.
+    """
+
+    def __init__(self, hold: Callable[[int], None]) -> None:
+        self.fields: dict[str, str] = {}
+        self.photo: bytes | None = None
+        self.problem: str | None = None
+        self._hold, self._read, self._parts = hold, 0, 0
+
+    async def read(self, request: web.Request) -> None:
+        """Read all of it; raises ApiError."""
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                async for part in await request.multipart():
+                    await self._take(part)
+        except TimeoutError:
+            raise ApiError(408, "too_slow", f"a form is sent within {UPLOAD_SECONDS} seconds") from None
+        except UNREADABLE:
+            raise ApiError(400, "malformed", "the form could not be read") from None
+
+    async def _take(self, part: Any) -> None:
+        self._parts += 1
+        if not isinstance(part, BodyPartReader) or part.name not in {"chat", "id", "photo", *_CONTENT}:
+            raise ApiError(400, "malformed", "unknown part in the form")
+        if self._parts > MAX_PARTS or part.name in self.fields:
+            raise ApiError(400, "malformed", "a form has each part once")
+        content = await self._content(part)
+        if part.name == "photo":
+            self.problem = "photo.too_big" if len(content) > MAX_PHOTO else None
+            self.photo = bytes(content)
+        elif len(content) > MAX_JSON:
+            raise ApiError(413, "too_large", f"a field has at most {MAX_JSON} bytes")
+        else:
+            self.fields[part.name or ""] = content.decode()
+
+    async def _content(self, part: BodyPartReader) -> bytearray:
+        content = bytearray()
+        while chunk := await part.read_chunk(64 * 1024):
+            self._read += len(chunk)
+            if self._read > MAX_UPLOAD:
+                raise ApiError(413, "too_large", f"a photo has at most {MAX_PHOTO} bytes")
+            if len(content) <= MAX_PHOTO:
+                self._hold(len(chunk))
+                content += chunk
+        return content

@@ -32,7 +32,7 @@ from bot.channel import Receive, SendError, Sent, StaffDesk, Trouble
 from bot.settings import Settings
 from bot.staff_files import is_picture
 from bot.tasks import unless_cancelled
-from bot.web import UNREADABLE
+from bot.web import UNREADABLE, limited_body
 from handlers.conversation import File, Inbound, RemoteFile
 from handlers.engine import TurnUnavailableError
 from handlers.i18n import Rendered, with_details
@@ -144,7 +144,7 @@ class StaffTelegram:
             if (request.content_length or 0) > MAX_BODY:
                 return web.Response(status=413)
             try:  # msgspec's strings are whole letters, those of json may be halves of one
-                inbound = self._parse(msgspec.json.decode(await request.read()))
+                inbound = self._parse(msgspec.json.decode(await limited_body(request, MAX_BODY)))
             except (*UNREADABLE, TypeError, AttributeError, OSError):
                 return web.Response(status=400)
             try:

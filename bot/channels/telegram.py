@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from bot.channel import Receive, SendError, Sent, Trouble, on_earth
-from bot.web import UNREADABLE
+from bot.web import UNREADABLE, limited_body
 from domain.ports import PhotoError
 from handlers.conversation import Contact, Inbound, RemotePhoto
 from handlers.engine import TurnResult, TurnUnavailableError
@@ -243,7 +243,7 @@ class TelegramChannel:
             if (request.content_length or 0) > MAX_BODY:
                 return web.Response(status=413)
             try:
-                update = _decoder.decode(await request.read())
+                update = _decoder.decode(await limited_body(request, MAX_BODY))
             except UNREADABLE:  # msgspec's errors are ValueErrors
                 return web.Response(status=400)
             inbound = self._parse(update)

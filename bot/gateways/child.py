@@ -30,6 +30,21 @@ MALLOC = {
 T = TypeVar("T")
 
 
+# What a child needs of the environment. The rest are keys and tokens, which code that reads strangers' files must not
+# have.
+PASSED_ON = frozenset(
+    {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH"}
+)
+PASSED_ON_PREFIXES = ("OMP_", "OPENBLAS_", "MKL_", "TORCH_", "XDG_")
+
+
+def harmless() -> dict[str, str]:
+    """The environment without what is secret."""
+    return {
+        name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
+    }
+
+
 class ChildError(Exception):
     """A call that came to nothing: the child hung, died or met an error; the next call finds a new one."""
 
@@ -83,7 +98,7 @@ class Children:
     async def _start(self) -> asyncio.subprocess.Process:
         try:
             child = await asyncio.create_subprocess_exec(
-                *self._command, cwd=ROOT, env={**os.environ, **MALLOC},
+                *self._command, cwd=ROOT, env={**harmless(), **MALLOC},
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:

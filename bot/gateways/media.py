@@ -55,3 +55,20 @@ class MediaFolder:
     async def exists(self, photo_id: str) -> bool:
         """See domain.ports.Media."""
         return await asyncio.to_thread(self._path(photo_id).exists)
+
+    def sealed_otherwise(self) -> list[Path]:
+        """Files that another key than the newest sealed."""
+        mark, found = crypto.ring().mark, []
+        for path in sorted(self._folder.rglob("*.bin")):
+            with path.open("rb") as file:
+                if file.read(1) != mark:
+                    found.append(path)
+        return found
+
+    async def reseal(self, path: Path) -> None:
+        """Seal a file anew; nothing happens where it was destroyed meanwhile."""
+        try:
+            content = await self.load(path.stem)
+        except KeyError:
+            return
+        await self.save(path.stem, content)

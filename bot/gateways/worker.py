@@ -93,6 +93,7 @@ def _answer(answers: BinaryIO, outcome: tuple[str, Any]) -> None:
 def main() -> None:
     """Set the limits, load the methods, serve; a kind that can't be loaded says why and ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no faces on disk
     calls, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not come between the answers
     try:

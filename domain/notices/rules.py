@@ -67,7 +67,7 @@ SAMPLES: Mapping[str, object] = {
     "training": "Bahasa Inggris untuk Kerja Lanjutan",
     "text": "Kantor kami tutup 17 Agustus. Selamat hari kemerdekaan!",
     "check_code": "K7M2QX",
-    "link": "https://www.gelombang.go.id/l/ABCDEFGHJK",
+    "link": "https://www.gelombang.go.id/l#ABCDEFGHJK",
 }
 NOT_SELECTED = (
     "notice.reason_quota",

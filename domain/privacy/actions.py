@@ -125,7 +125,7 @@ async def give_consent_again(person_id: int, now: datetime) -> None:
 
 
 async def holds_of(person_id: int) -> tuple[Hold, ...]:
-    """What staff have to see to before this person can be deleted. A place that is about to go back holds nothing up."""
+    """What staff have to see to before this person can be deleted; a place that is about to go back is none of it."""
     found = []
     if await Purchase.filter(person_id=person_id, live=True, status=PurchaseStatus.BOUGHT).exists():
         found.append(Hold.TRAINING)

@@ -12,6 +12,7 @@ from domain.money.actions import statement
 from domain.money.paying import masked
 from domain.privacy.rules import LINK_GOOD_FOR, LINK_TAKES, LINK_TRIES
 from domain.registration.rules import mask_phone
+from domain.verification.actions.layers import as_told, current_outcomes
 from models import crypto
 from models.conversation import Address, Consent, Conversation, HelpMessage, HelpRequest
 from models.enums import Payee
@@ -22,7 +23,7 @@ from models.privacy import DataLink, DataRequest
 from models.staff import AuditEntry, StaffMember
 from models.survey import SurveyResponse
 from models.training import Purchase
-from models.verification import FaceVector, LayerOutcome, ReviewCase
+from models.verification import FaceVector, ReviewCase
 from models.wave import Entry, Place
 
 SEEN_SHOWN, MOST_LOOKS = 5, 200
@@ -154,7 +155,6 @@ async def everything(person_id: int) -> dict[str, list[Row]]:
         "person": Person.filter(id=person_id),
         "consents": Consent.filter(conversation_id__in=talks),
         "chats": Address.filter(conversation_id__in=talks),
-        "layers": LayerOutcome.filter(person_id=person_id),
         "waves": Entry.filter(person_id=person_id),
         "places": Place.filter(person_id=person_id),
         "trainings": Purchase.filter(person_id=person_id),
@@ -165,6 +165,10 @@ async def everything(person_id: int) -> dict[str, list[Row]]:
         "requests": DataRequest.filter(conversation_id__in=talks),
     }
     found = {name: [_row(name, row) for row in await query.order_by("id")] for name, query in queries.items()}
+    found["layers"] = [
+        {"layer": layer, "state": state, "reason": reason, "decided_at": row.decided_at}
+        for layer, state, reason, row in as_told(await current_outcomes(person_id))
+    ]
     found["faces"] = await _faces(talks)
     found["ledger"] = [_row("ledger", line) for line in await statement(person_id)]
     surveys = await SurveyResponse.filter(person_id=person_id).order_by("id")

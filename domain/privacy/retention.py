@@ -29,7 +29,7 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Rows of ``table`` whose ``since`` is over the days of ``days`` (a field of Retention) ago, and that ``where``
-    means ({until}: the moment before which they are old). They are deleted, but for kinds that have a verb of their own.
+    means ({until}: the moment before which they are old). They are deleted, but for kinds with a verb of their own.
 
     A pass goes in the order of ``along``; ``grows``: a newer row has a higher one, so that the first young row ends it.
     """

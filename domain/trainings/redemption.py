@@ -32,11 +32,12 @@ class Redeemable:
     attended: bool = False
 
 
-async def keys_of(client_code: str, now: datetime) -> list[tuple[int, str]]:
-    """Provider and key of a client code, all that are good now."""
-    good = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
-    rows = await ProviderKey.filter(good, client_code=client_code).order_by("-id")
-    return [(row.provider_id, row.key) for row in rows]
+async def all_keys() -> dict[str, list[tuple[int, str, datetime | None]]]:
+    """Providers, keys and until when those are good (None: no end), by client code."""
+    found: dict[str, list[tuple[int, str, datetime | None]]] = {}
+    for row in await ProviderKey.all().order_by("-id"):
+        found.setdefault(row.client_code, []).append((row.provider_id, row.key, row.expires_at))
+    return found
 
 
 async def look_up(provider_id: int, typed: str, sequence: int = 1) -> Redeemable:
@@ -47,7 +48,8 @@ async def look_up(provider_id: int, typed: str, sequence: int = 1) -> Redeemable
 async def _purchase(provider_id: int, typed: str, *, lock: bool = False) -> Purchase:
     code = read_code(typed)
     if lock and code:  # an update before the reading: one call about a purchase after the other, on SQLite too
-        await Purchase.filter(code_index=code_index(code)).update(progress=F("progress"))
+        own = Purchase.filter(code_index=code_index(code), provider_id=provider_id)  # never lock another's
+        await own.update(progress=F("progress"))
     found = await Purchase.get_or_none(code_index=code_index(code), provider_id=provider_id) if code else None
     if found is None:
         raise DomainError("partner.unknown_code")

@@ -40,8 +40,8 @@ _RUNNING = {RequestStatus.OPEN, RequestStatus.CASE}
 # What is answered to somebody who has not agreed (again): their rights, and help.
 WITHOUT_CONSENT = frozenset(
     {
-        "my_data", "data_file", "withdraw", "withdraw_yes", "delete", "delete_yes", "privacy", "help", "person", "language",
-        "language_en", "language_id", "genuine", "stop", "agree_notice",
+        "my_data", "data_file", "withdraw", "withdraw_yes", "delete", "delete_yes", "privacy", "help", "person",
+        "language", "language_en", "language_id", "genuine", "stop", "agree_notice",
     }
 )  # fmt: skip
 

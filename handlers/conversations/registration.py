@@ -19,6 +19,7 @@ from domain.verification.actions.codes import check_code, prove_phone
 from domain.verification.actions.faces import faces_agree
 from domain.verification.actions.kyc import vouches_for
 from domain.verification.actions.layers import ask_for_verification
+from domain.verification.actions.tries import note_try
 from domain.verification.rules.nik import nik_of, nik_warnings
 from domain.waves.actions import current_wave
 from handlers import i18n
@@ -400,6 +401,7 @@ async def _register_and_join(turn: Turn) -> Done:
     answers = msgspec.convert({**turn.draft, "sex": nik.sex.value, "warnings": _warnings(turn)}, Answers, strict=False)
     if answers.kk == answers.nik:
         raise DomainError("registration.kk_is_nik")
+    await note_try(turn.conversation_id, answers.nik, turn.now)
     if not await _identified(turn, answers):
         return Go("registration.selfie", photos.without_selfie(turn.draft))
     declaration = i18n.text(turn.language, "registration.declaration")

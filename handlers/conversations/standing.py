@@ -23,7 +23,8 @@ async def of(person_id: int, language: str) -> Standing:
     """Each layer with its reason, in the order people see them; buttons for what can be done."""
     outcomes = await layers.current_outcomes(person_id)
     order = list(Layer)
-    lines = [await _line(row, language) for row in sorted(outcomes, key=lambda row: order.index(Layer(row.layer)))]
+    told = sorted(layers.as_told(outcomes), key=lambda each: order.index(each[0]))
+    lines = [[reason, {}] if reason != row.reason else await _line(row, language) for _, _, reason, row in told]
     return Standing({"layer_lines": lines or [["layer.not_yet", {}]]}, _choices(outcomes))
 
 

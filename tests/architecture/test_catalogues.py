@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.staff_work import KINDS as TASKS
+from domain.alarms import AlarmKind
 from domain.money.paying import KINDS as PAYOUT_KINDS
 from domain.notices.rules import KINDS, SAMPLES, SMS_SEPTETS, sms_septets, words_key
 from domain.privacy import own_data
@@ -44,7 +45,7 @@ from tests.domain.test_layers import every_reason
 
 ROOT = Path(__file__).parents[2]
 KEY = re.compile(
-    r"(staff|registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|draw|telegram|notice|link|trainings|surveys|money|account)\.[a-z_]*[a-z]"
+    r"(staff|registration|privacy|code|photo|card|kyc|layer|review|education|employment|interest|home|help|common|waves|draw|telegram|notice|link|limits|trainings|surveys|money|account)\.[a-z_]*[a-z]"
 )
 MADE = (
     {f"education.{v}" for v in Education}
@@ -117,6 +118,7 @@ STAFF = (
     | {f"staff.state_{state}" for state in LayerState}
     | {f"staff.verdict_{verdict}" for verdict in (*FaceVerdict, *TurnVerdict) if verdict != "none"}
     | {f"staff.sex_{sex}" for sex in Sex}
+    | {f"staff.alarm_{kind}" for kind in AlarmKind}
     | {f"staff.right_{name}_button" for name in ("person", "carry_out", "done", "refuse")}
     | {f"staff.why_{name}" for name in (*Layer, *review.WHY)}
     | {f"staff.decision_{decision}" for decision in Decision}

@@ -289,7 +289,7 @@ async def test_the_link_of_an_sms_leads_back_into_the_conversation_once_and_only
         await house.announce("selected", person)
         await house.until(NoticeStatus.TOLD)
         [text] = house.phones[Channel.SMS].heard("+628123456789")
-        token = text.partition("/l/")[2].split()[0]
+        token = text.partition("/l#")[2].split()[0]
         reader = Person(house.engine, "browser")
         assert await reader.send(choice=f"!link_{token}") == ["registration.ask_phone_code"]
         assert "Siti" not in reader.text

@@ -146,13 +146,13 @@ class Chat:
             return self._hear(await answer.json())
 
     async def wait(self, seconds: int = 20) -> list[str]:
-        query = {"chat": self.chat, "after": self.after, "wait": str(seconds)}
-        async with self.session.get(f"{self.url}/chat/api/messages", params=query) as answer:
+        query, headers = {"after": self.after, "wait": str(seconds)}, {"X-Chat": self.chat}
+        async with self.session.get(f"{self.url}/chat/api/messages", params=query, headers=headers) as answer:
             assert answer.status == 200
             return self._hear(await answer.json())
 
     async def code(self) -> str:
-        async with self.session.get(f"{self.url}/chat/api/outbox", params={"chat": self.chat}) as answer:
+        async with self.session.get(f"{self.url}/chat/api/outbox", headers={"X-Chat": self.chat}) as answer:
             sent = await answer.json()
         found = re.search(r"\b\d{6}\b", sent[-1]["text"])
         assert found

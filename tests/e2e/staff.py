@@ -15,7 +15,6 @@ import pyotp
 
 from bot.settings import Settings
 from domain import clock
-from models import crypto
 from models.database import database
 from models.enums import Channel
 from tests.e2e.server import Server
@@ -138,7 +137,7 @@ async def put_people(server: Server, count: int, channel: Channel) -> list[str]:
     settings = Settings(
         database_url=server.environment["GELOMBANG_DATABASE_URL"], key_file=Path(f"{server.folder}/keys")
     )
-    crypto.use(settings.keyring())
+    settings.use_keys()
     async with database(settings.database_url):
         return await crowd(count, clock.now(), channel)
 

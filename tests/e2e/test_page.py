@@ -135,7 +135,7 @@ async def test_an_answer_written_while_the_server_is_away_arrives_once(page: Pag
 @needs_chromium
 async def test_a_link_of_an_sms_that_is_over_says_so_and_the_chat_goes_on(page: Page, tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
-        await page.goto(f"{server.url}/l/ABCDEFGHJK")
+        await page.goto(f"{server.url}/l#ABCDEFGHJK")
         await hears(page, "Tautan itu sudah dipakai")
         await hears(page, "Halo!")
         assert page.url == f"{server.url}/"

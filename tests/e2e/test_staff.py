@@ -85,6 +85,9 @@ async def test_ten_cases_in_two_minutes_a_chart_a_colleague_and_an_altered_entry
         await answer(page, "/audit", "Catatan audit")
         await press(page, "Periksa rantai", "catatan utuh")
         connection = sqlite3.connect(tmp_path / "test.db", timeout=10)
+        with pytest.raises(sqlite3.IntegrityError):  # the database itself refuses it
+            connection.execute("DELETE FROM audit_entry WHERE number = 9")
+        connection.execute("DROP TRIGGER audit_entry_no_update")  # as whoever has its password may
         connection.execute("UPDATE audit_entry SET action = 'case.reject' WHERE number = 9")
         connection.commit()
         connection.close()

@@ -21,7 +21,7 @@ NUMBER = "+6281234567890"
 
 
 @asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[tuple[Server, TelegramPeer, TwilioPeer]]:
+async def house(folder: Path, **more: str) -> AsyncIterator[tuple[Server, TelegramPeer, TwilioPeer]]:
     async with telegram_peer() as telegram, twilio_peer() as twilio:
         settings = {
             "PUBLIC_URL": PUBLIC,
@@ -35,6 +35,7 @@ async def house(folder: Path) -> AsyncIterator[tuple[Server, TelegramPeer, Twili
             "TWILIO_CONTENT_URL": twilio.url,
             "TWILIO_WHATSAPP_FROM": "+62811000000",
             "TWILIO_SMS_FROM": "GELOMBANG",
+            **more,
         }
         async with serving(folder, **settings) as server:
             yield server, telegram, twilio

@@ -25,7 +25,7 @@ const MAX_SIDE = 1600; // a larger photo is shrunk before it is sent: prepaid da
 const $ = (id) => document.getElementById(id);
 const log = $("log"), state = $("state"), form = $("form"), input = $("text");
 const known = localStorage.getItem("gelombang.chat");
-const link = (location.pathname.match(/^\/l\/([A-Za-z0-9]{6,20})$/) || [])[1]; // came by the link of an SMS
+const link = location.pathname === "/l" ? (location.hash.match(/^#([A-Za-z0-9]{6,20})$/) || [])[1] : ""; // came by the link of an SMS
 const chat = (!link && known) || newId();
 let seen = link ? 0 : Number(localStorage.getItem("gelombang.seen") || 0);
 let words = WORDS.id;
@@ -175,7 +175,7 @@ async function listen() {
   for (let pause = 1000; ; ) {
     try {
       if (waiting) { await sending; continue; } // replies come with the answer to the post
-      const response = await fetch(`/chat/api/messages?chat=${chat}&after=${seen}&wait=25`);
+      const response = await fetch(`/chat/api/messages?after=${seen}&wait=25`, { headers: { "X-Chat": chat } });
       if (!response.ok) throw new Error(String(response.status));
       const { messages } = await response.json();
       $("offline").hidden = true;
@@ -191,7 +191,7 @@ async function listen() {
 
 let shown = known ? null : 0; // what was sent before this page was opened is no news
 async function showOutbox() {
-  const response = await fetch(`/chat/api/outbox?chat=${chat}`);
+  const response = await fetch(`/chat/api/outbox`, { headers: { "X-Chat": chat } });
   if (!response.ok) return;
   const sent = await response.json();
   $("outbox").hidden = sent.length === 0;
@@ -260,7 +260,7 @@ for (const [button, picker] of [["attach", "file"], ["shoot", "camera"]]) {
   if (known && !link) {
     log.append(element("p", "divider", words.back));
     try { // what came while the page was closed
-      const response = await fetch(`/chat/api/messages?chat=${chat}&after=${seen}&wait=0`);
+      const response = await fetch(`/chat/api/messages?after=${seen}&wait=0`, { headers: { "X-Chat": chat } });
       if (response.ok) {
         const { messages } = await response.json();
         show(messages);

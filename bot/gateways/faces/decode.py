@@ -18,6 +18,7 @@ MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 1280
 MIN_SIDE = 100
+MAX_SCANS = 64  # of a JPEG: progressive cameras make about ten; in the data the mark itself can't stand
 
 register_heif_opener(thumbnails=False)
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -28,6 +29,8 @@ def decode(content: bytes) -> Image.Image:
     """The picture, upright, RGB, at most 1,280 pixels a side; raises PhotoError for anything that is none."""
     if len(content) > MAX_BYTES:
         raise PhotoError("photo.too_big")
+    if content[:2] == b"\xff\xd8" and content.count(b"\xff\xda") > MAX_SCANS:  # each is decoded over the whole picture
+        raise PhotoError("photo.broken")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

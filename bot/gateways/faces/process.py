@@ -6,6 +6,7 @@ from bot.gateways.child import ChildError, Children, RefusedError
 from domain.ports import CardLine, Comparison, PhotoError, Prepared
 
 START_SECONDS = 300.0  # an engine may have to fetch its weights
+PREPARE_SECONDS = 12.0  # with the start of a child; a picture takes a third of a second
 
 
 class FaceProcess:
@@ -26,7 +27,7 @@ class FaceProcess:
     async def prepare(self, content: bytes) -> Prepared:
         """See domain.ports.Faces. A picture that kills or hangs its reader is refused like any other broken one."""
         try:
-            return await self._children.call(Prepared, "prepare", content)
+            return await self._children.call(Prepared, "prepare", content, seconds=PREPARE_SECONDS)
         except RefusedError:  # not the photo's fault
             raise
         except ChildError:

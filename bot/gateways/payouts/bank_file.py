@@ -157,9 +157,14 @@ def read_statement(path: Path) -> Iterator[PaymentAnswer]:
             raise BadLineError(f"{path.name}, line {number}: {error} is missing or can't be read") from None
 
 
+def _cell(value: object) -> str:
+    """Spreadsheets keep whole numbers as others; half a rupiah and infinity stay what they are, and are refused."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     if path.suffix.lower() in SHEETS:
-        yield from sheet_rows(path, lambda cell: str(int(cell)) if isinstance(cell, float) else str(cell))
+        yield from sheet_rows(path, _cell)
         return
     with path.open(encoding=encoding_of(path), newline="") as file:
         reader = csv.reader(file)

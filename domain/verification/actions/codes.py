@@ -4,6 +4,7 @@ import hmac
 import secrets
 from datetime import datetime, timedelta
 
+from domain.alarms import AlarmKind, raise_alarm
 from domain.errors import DomainError
 from domain.programme import CodeRules
 from models import crypto
@@ -48,6 +49,11 @@ async def _check_wait(
     )
     if sum(code.tries for code in recent) >= rules.tries:
         raise DomainError("code.wait", minutes=rules.wait_minutes)
+    # Whoever guesses may begin chat after chat: wrong ones count for the number, too.
+    everywhere = AddressCode.filter(target_index=target_index, created_at__gt=since, tries__gt=0)
+    wrong = sum(code.tries for code in await everywhere.only("tries"))
+    if wrong >= rules.tries_everywhere:
+        raise DomainError("code.wait", minutes=rules.wait_minutes)
 
 
 async def check_code(
@@ -73,10 +79,19 @@ async def check_code(
     if not hmac.compare_digest(bytes(row.code_hash), _hash(code, target_index)):
         row.tries += 1
         await row.save(update_fields=["tries"])
+        await _warn(target_index, rules, now)
         return False
     row.used_at = now
     await row.save(update_fields=["used_at"])
     return True
+
+
+async def _warn(target_index: bytes, rules: CodeRules, now: datetime) -> None:
+    """Tell staff when a number has had its share of wrong codes."""
+    since = now - timedelta(minutes=rules.wait_minutes)
+    rows = await AddressCode.filter(target_index=target_index, created_at__gt=since).only("tries")
+    if sum(row.tries for row in rows) == rules.tries_everywhere:
+        await raise_alarm(AlarmKind.CODES, target_index.hex(), now)
 
 
 async def prove_phone(conversation_id: int, phone: str) -> int | None:

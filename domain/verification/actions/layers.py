@@ -1,6 +1,6 @@
 """Looking at a person's layers: gathering facts, keeping outcomes, opening cases. Verbs save; they never commit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -256,6 +256,20 @@ async def out_of_reach(conversation_id: int, now: datetime) -> bool:
     if address is None or not address.reachable:
         return True
     return address.channel == Channel.WHATSAPP and not window_open(conversation.heard_at, now)
+
+
+def as_told(outcomes: Sequence[LayerOutcome]) -> list[tuple[Layer, LayerState, str, LayerOutcome]]:
+    """Outcomes as the person may hear of them: layer, state, reason, and the row.
+
+    Whether a face is known is said only to whom it belongs: before that layer has passed, it waits like any other.
+    """
+    passed = any(row.layer == Layer.FACE and row.state == LayerState.PASSED for row in outcomes)
+    told = []
+    for row in outcomes:
+        hidden = row.layer == Layer.UNIQUE and not passed
+        state = LayerState.WAITING if hidden else LayerState(row.state)
+        told.append((Layer(row.layer), state, "layer.unique_waiting" if hidden else row.reason, row))
+    return told
 
 
 async def current_outcomes(person_id: int) -> list[LayerOutcome]:

@@ -4,10 +4,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from domain.errors import DomainError
 from domain.ports import FaceFacts, Prepared
 from models.enums import Channel, PhotoKind, TaskStatus
 from models.person import Photo, PhotoTask
 
+MOST_AN_HOUR = 30  # photos of one chat: honest people need three to ten
 LEASE = timedelta(minutes=1)  # longer than the work: who waits for a photo that a crash broke off waits so long
 
 
@@ -36,7 +38,13 @@ async def start_photo_task(  # noqa: PLR0913 - what the work is about
     selfie_photo_id: str | None = None,
     asked: str | None = None,
 ) -> None:
-    """Ask for slow work on a photo; bot.tasks does it after the commit and feeds the outcome back as a message."""
+    """Ask for slow work on a photo; bot.tasks does it after the commit and feeds the outcome back as a message.
+
+    Refused with photo.too_many where a chat has sent its share of the hour: the others wait behind it.
+    """
+    lately = PhotoTask.filter(conversation_id=conversation_id, created_at__gt=now - timedelta(hours=1))
+    if await lately.count() >= MOST_AN_HOUR:
+        raise DomainError("photo.too_many")
     await PhotoTask.create(
         conversation_id=conversation_id,
         kind=kind,

@@ -383,7 +383,7 @@ def preview(row: Broadcast) -> tuple[Say, ...]:
     shown = []
     for language, text in broadcasts.texts_of(row).items():
         words = segments.filled(text, samples)
-        params = {"text": words, "check_code": "K7M2QX", "link": "https://…/l/ABCDEFGHJK"}
+        params = {"text": words, "check_code": "K7M2QX", "link": "https://…/l#ABCDEFGHJK"}
         chat = i18n.text(language, "notice.broadcast", params)
         flat = i18n.text(language, "notice.broadcast", {**params, "text": " ".join(words.split())})
         shown.append(

@@ -6,7 +6,8 @@ from domain.errors import DomainError
 from domain.staff import tasks
 from domain.staff.rules import Member, Permission
 from handlers.conversation import Act, Choice, Done, File, Outcome, Say, StaffOutcome, Stay, Turn
-from handlers.conversations.staff import broadcasts, figures
+from handlers.conversations.staff import broadcasts, figures, log
+from models.privacy import Alarm
 from models.staff import StaffTask
 
 
@@ -24,6 +25,8 @@ def outcome(turn: Turn) -> Outcome:
     match found.kind:
         case "daily":
             return Act(tell) if Permission.FIGURES in member.permissions else Stay()
+        case "alarm":
+            return Act(lambda: _alarm(found.number)) if _hears(member, Permission.AUDIT) else Stay()
         case "broadcast":
             return Act(lambda: broadcasts.tell(turn, found.number)) if _hears(member, Permission.BROADCAST) else Stay()
 
@@ -40,6 +43,11 @@ def outcome(turn: Turn) -> Outcome:
         return Stay((Say("staff.task_done", params, choices, files=files),))
 
     return Act(action)
+
+
+async def _alarm(number: int) -> Done:
+    row = await Alarm.get_or_none(id=number)
+    return Stay((Say("staff.alarm", log.alarm_params(row)),) if row else ())
 
 
 def _hears(member: Member, permission: Permission) -> bool:

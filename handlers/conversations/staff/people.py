@@ -200,7 +200,8 @@ def ask_form(turn: Turn) -> Say:
         region = regions.district(form["region"])
         params = {
             "name": form["name"], "nik": form["nik"], "birth_date": form["birth_date"], "kk": form["kk"],
-            "home": region.path if region else form["region"], "address": form["address"], "phone": form["phone"] or "-",
+            "home": region.path if region else form["region"], "address": form["address"],
+            "phone": form["phone"] or "-",
             "education_label": f"education.{form['education']}", "employment_label": f"employment.{form['employment']}",
             "interest_label": f"interest.{form['interest']}",
         }  # fmt: skip
