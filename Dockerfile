@@ -1,4 +1,6 @@
-# Small image, no root: the server with its browser chat on port 8080, state in /data.
+# Small image, no root, nothing to write to but /data and /tmp:
+#   docker run --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges -v gelombang:/data -p 8080:8080 ...
+# The world reaches it: codes are shown to nobody unless GELOMBANG_TRYING_OUT is set (docs/security.md).
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY requirements/run.txt requirements/models.txt requirements/
@@ -8,9 +10,10 @@ COPY . .
 RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
-RUN useradd --create-home --uid 10001 gelombang && install -d -o gelombang /data
+RUN useradd --no-create-home --uid 10001 --shell /usr/sbin/nologin gelombang && install -d -o gelombang /data \
+    && pip uninstall --yes pip setuptools
 COPY --from=build /venv /venv
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 \
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp MPLCONFIGDIR=/tmp \
     GELOMBANG_HOST=0.0.0.0 \
     GELOMBANG_DATABASE_URL=sqlite:///data/gelombang.db \
     GELOMBANG_KEY_FILE=/data/keys \

@@ -58,7 +58,7 @@ async def work() -> None:
     async with database(settings.database_url) as db:
         paying = Payouts(db, gateway, clock.now, _nobody, lambda: None)
         site = application()
-        PayoutDesk("sandbox", paying.ear, settings.bank_secret()).add_routes(site)
+        PayoutDesk("sandbox", paying.ear, settings.bank_secret(), paying.find).add_routes(site)
         runner = web.AppRunner(site, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()

@@ -374,7 +374,7 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
         ProviderApi(clock.now).add_routes(site)
         called_back = settings.xendit_callback_token.get_secret_value()
         secret = called_back if settings.payout_gateway == "xendit" else settings.bank_secret()
-        PayoutDesk(settings.payout_gateway, app.payouts.ear, secret).add_routes(site)
+        PayoutDesk(settings.payout_gateway, app.payouts.ear, secret, app.payouts.find).add_routes(site)
         outside.add_routes(site, app)
         if add_routes is not None:
             add_routes(site)

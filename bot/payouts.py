@@ -6,7 +6,7 @@ Everything is rows: whatever process dies, another goes on when its lease has ru
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from aiohttp import web
@@ -113,6 +113,10 @@ class Payouts:
         self._me = secrets.token_hex(8)
         self.ear = Ear(gateway.name, clock, wake)
         self.inquiries = Work("account inquiries", lambda: accounts.claim_inquiry(clock()), self._inquire)
+
+    async def find(self, reference: str) -> PaymentAnswer:
+        """What the gateway says became of a payment; raises GatewayUnavailableError."""
+        return await self._gateway.find(reference)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -223,10 +227,14 @@ class Payouts:
 
 
 class PayoutDesk:
-    """What gateways call when something became of a payment."""
+    """What gateways call when something became of a payment.
 
-    def __init__(self, gateway: str, ear: Ear, secret: str) -> None:
-        self._gateway, self._ear, self._secret = gateway, ear, secret
+    Xendit's calls carry a fixed token and no signature. One that says a payment failed or came back would let it be paid
+    again: that is believed only once the gateway itself has been asked (``find``).
+    """
+
+    def __init__(self, gateway: str, ear: Ear, secret: str, find: Callable[[str], Awaitable[PaymentAnswer]]) -> None:
+        self._gateway, self._ear, self._secret, self._find = gateway, ear, secret, find
 
     def add_routes(self, app: web.Application) -> None:
         """Add the route of the gateway that is set."""
@@ -251,5 +259,11 @@ class PayoutDesk:
         answer = read(body) if len(body) <= MAX_CALLBACK else None
         if answer is None:
             return web.Response(status=401)
-        await self._ear.take([answer], "callback")
+        by = "callback"
+        if self._gateway == "xendit" and answer.outcome in {PaymentOutcome.FAILED, PaymentOutcome.BOUNCED}:
+            try:
+                answer, by = await self._find(answer.reference), "inquiry"
+            except GatewayUnavailableError:
+                return web.Response(status=503)  # it is sent again
+        await self._ear.take([answer], by)
         return web.Response(status=200)

@@ -151,8 +151,10 @@ def test_what_xendit_calls_back_is_read(token: str, body: bytes, expected: tuple
 
 
 @asynccontextmanager
-async def desk(heard: list[PaymentAnswer], *, fails: bool = False) -> AsyncIterator[str]:
-    """A server with the callback's route."""
+async def desk(
+    heard: list[PaymentAnswer], *, fails: bool = False, gateway: str = "sandbox", says: PaymentAnswer | None = None
+) -> AsyncIterator[str]:
+    """A server with the callback's route; ``says`` is what the gateway answers when it is asked, None for nothing."""
 
     class Told(Ear):
         async def take(self, answers: Any, by: str) -> None:
@@ -160,8 +162,13 @@ async def desk(heard: list[PaymentAnswer], *, fails: bool = False) -> AsyncItera
                 raise ConnectionError
             heard.extend(answers)
 
+    async def find(reference: str) -> PaymentAnswer:
+        if says is None:
+            raise GatewayUnavailableError("no answer")
+        return says
+
     site = application()
-    PayoutDesk("sandbox", Told("sandbox", clock.now, lambda: None), SECRET).add_routes(site)
+    PayoutDesk(gateway, Told(gateway, clock.now, lambda: None), SECRET, find).add_routes(site)
     runner = web.AppRunner(site, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -188,6 +195,28 @@ async def test_a_callback_is_acknowledged_only_when_it_was_taken() -> None:
         http.post(url, data=CALLBACK, headers=headers) as answer,
     ):
         assert answer.status == 500  # the bank calls again
+
+
+@pytest.mark.parametrize(
+    ("status", "says", "answered", "heard"),
+    [
+        ("SUCCEEDED", None, 200, [PaymentOutcome.PAID]),  # the statement is compared anyway
+        ("REVERSED", PaymentAnswer("GLB-1", PaymentOutcome.PAID, 1_000), 200, [PaymentOutcome.PAID]),  # made up
+        ("REVERSED", PaymentAnswer("GLB-1", PaymentOutcome.BOUNCED, 1_000), 200, [PaymentOutcome.BOUNCED]),
+        ("FAILED", None, 503, []),  # nobody could be asked: it is sent again
+    ],
+)
+async def test_what_would_pay_again_is_asked_for_at_xendit_first(
+    status: str, says: PaymentAnswer | None, answered: int, heard: list[PaymentOutcome]
+) -> None:
+    data = {"id": "disb-1", "reference_id": "GLB-1", "amount": 1_000, "status": status}
+    body = json.dumps({"event": "payout.x", "data": data}).encode()
+    told: list[PaymentAnswer] = []
+    async with desk(told, gateway="xendit", says=says) as url, ClientSession() as http:
+        headers = {"x-callback-token": SECRET}
+        async with http.post(url.replace("sandbox-bank", "xendit"), data=body, headers=headers) as answer:
+            assert answer.status == answered
+    assert [each.outcome for each in told] == heard
 
 
 # --- Xendit

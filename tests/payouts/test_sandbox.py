@@ -35,7 +35,7 @@ async def paying(db: BaseDBAsyncClient, url: str, port: int) -> AsyncIterator[Pa
     gateway.asks_after = 3.0
     payouts = Payouts(db, gateway, clock.now, _nobody, lambda: None)
     site = application()
-    PayoutDesk("sandbox", payouts.ear, SECRET).add_routes(site)
+    PayoutDesk("sandbox", payouts.ear, SECRET, payouts.find).add_routes(site)
     runner = web.AppRunner(site, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
