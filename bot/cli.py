@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     training_cli.add_commands(add)
     reply = add("reply", _reply, "answer a request; the text goes to the person's chat")
     staff_cli.staffed(reply).add_argument("number", type=int)
-    reply.add_argument("text")
+    reply.add_argument("text", type=staff_cli.said, help="what to say, or - to read it from the input")
     return parser
 
 

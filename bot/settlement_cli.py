@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.exports import export
 from bot.settings import Settings
-from bot.staff_cli import Add, staffed
+from bot.staff_cli import Add, said, staffed
 from bot.wave_cli import refusing
 from domain import clock
 from domain.audit import record
@@ -29,8 +29,10 @@ def add_commands(add: Add) -> None:
     account = staffed(what.add_parser("account", help="the account that a provider is paid on from now on"))
     account.add_argument("provider", help="its code")
     account.add_argument("--institution", required=True, help="the bank's short name, such as bca or bni")
-    account.add_argument("--number", required=True)
-    account.add_argument("--holder", required=True, help="the account's holder, as the bank writes it")
+    account.add_argument(
+        "--number", type=said, required=True, help="- reads it from the input: arguments are seen by all"
+    )
+    account.add_argument("--holder", type=said, required=True, help="the account's holder, as the bank writes it; or -")
     account.add_argument("--unchecked", action="store_true", help="do not ask the bank whose it is")
     told = what.add_parser("statement", help="every training that a provider redeemed, and how it was paid")
     told.add_argument("provider", help="its code")

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import getpass
+import sys
 from collections.abc import Callable, Coroutine
 from datetime import date
 from pathlib import Path
@@ -33,6 +34,11 @@ def staffed(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """A command of which is kept who gave it."""
     parser.add_argument("--staff", default=getpass.getuser(), help="who does it (default: who is logged in)")
     return parser
+
+
+def said(argument: str) -> str:
+    """An argument that may be personal: ``-`` reads a line of the input, since everybody on a machine sees arguments."""
+    return sys.stdin.readline().strip() if argument == "-" else argument
 
 
 def with_database(settings: Settings, work: Callable[..., Coroutine[Any, Any, int]], *args: Any) -> int:
