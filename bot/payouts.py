@@ -229,8 +229,8 @@ class Payouts:
 class PayoutDesk:
     """What gateways call when something became of a payment.
 
-    Xendit's calls carry a fixed token and no signature. One that says a payment failed or came back would let it be paid
-    again: that is believed only once the gateway itself has been asked (``find``).
+    Xendit's calls carry a fixed token and no signature. One that says a payment failed or came back would let it be
+    paid again: that is believed only once the gateway itself has been asked (``find``).
     """
 
     def __init__(self, gateway: str, ear: Ear, secret: str, find: Callable[[str], Awaitable[PaymentAnswer]]) -> None:

@@ -37,7 +37,7 @@ def staffed(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def said(argument: str) -> str:
-    """An argument that may be personal: ``-`` reads a line of the input, since everybody on a machine sees arguments."""
+    """An argument that may be personal: ``-`` reads a line of the input, as all on a machine can see arguments."""
     return sys.stdin.readline().strip() if argument == "-" else argument
 
 
