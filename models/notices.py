@@ -55,6 +55,7 @@ class TalkRow:
     language: str
     step: str
     paused: bool
+    withdrawn: bool
     last_address_id: int | None
     heard_at: datetime | None
     chats: list[tuple[int, str, bool, bytes]]
@@ -148,8 +149,9 @@ class NoticeTables(TurnTables):
         people = self._list(1, "bigint")
         rows = await db.execute_query_dict(
             "SELECT c.person_id, c.id, c.language, c.step, c.paused, c.last_address_id, c.heard_at, "  # noqa: S608
-            "a.id AS address_id, a.channel, a.reachable, a.value FROM conversation c "
-            f"LEFT JOIN address a ON a.conversation_id = c.id WHERE c.person_id IN ({people}) "
+            "p.withdrawn_at IS NOT NULL AS withdrawn, a.id AS address_id, a.channel, a.reachable, a.value "
+            "FROM conversation c JOIN person p ON p.id = c.person_id LEFT JOIN address a ON a.conversation_id = c.id "
+            f"WHERE c.person_id IN ({people}) "
             "ORDER BY c.updated_at, a.id",
             [self._values(person_ids)],
         )
@@ -162,6 +164,7 @@ class NoticeTables(TurnTables):
                     language=row["language"],
                     step=row["step"],
                     paused=bool(row["paused"]),
+                    withdrawn=bool(row["withdrawn"]),
                     last_address_id=row["last_address_id"],
                     heard_at=when_known(row["heard_at"]),
                     chats=[],

@@ -105,7 +105,8 @@ def reach_of(
         if Channel(channel) in channels
     ]
     hours = sms_hours if Channel.SMS in channels else None
-    return Reach(chats, talk.heard_at, talk.paused, templates.get(talk.language, frozenset()), hours)
+    words = templates.get(talk.language, frozenset())
+    return Reach(chats, talk.heard_at, talk.paused, words, hours, talk.withdrawn)
 
 
 def check_code(notice_id: int) -> str:

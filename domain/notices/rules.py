@@ -19,14 +19,15 @@ class Kind:
     """A kind of news. A smaller ``priority`` leaves first. ``sms``: worth a message that costs money.
 
     ``params``: what its words are filled with, beside the check code. ``words``: the message key, else the kind's own.
-    ``always``: told to somebody who said STOP too, where the law or their money requires it. ``days``: after so many
-    the news is old and is not told any more.
+    ``always``: told to somebody who said STOP too, where the law or their money requires it. ``owed``: told even to
+    somebody who took their consent back. ``days``: after so many the news is old and is not told any more.
     """
 
     priority: int
     params: tuple[str, ...]
     sms: bool = True
     always: bool = False
+    owed: bool = False
     days: int = 7
     words: str = ""
 
@@ -35,20 +36,20 @@ KINDS: Mapping[str, Kind] = {
     "selected": Kind(1, ("wave", "deadline_date"), always=True, days=30),
     "reserve_offered": Kind(1, ("wave", "deadline_date"), always=True, days=7),
     "balance_credited": Kind(2, ("amount_number",), always=True, days=30),
-    "payment_failed": Kind(2, ("amount_number",), always=True, days=30),
+    "payment_failed": Kind(2, ("amount_number",), always=True, owed=True, days=30),
     "deadline_1": Kind(2, ("wave", "days", "deadline_date"), always=True, days=1, words="deadline"),
     "deadline_3": Kind(3, ("wave", "days", "deadline_date"), always=True, days=2, words="deadline"),
     "deadline_7": Kind(3, ("wave", "days", "deadline_date"), always=True, days=4, words="deadline"),
     "deadline_14": Kind(3, ("wave", "days", "deadline_date"), always=True, days=7, words="deadline"),
     "lapsed": Kind(4, ("wave", "deadline_date"), always=True, days=30),
     "verification_needed": Kind(4, (), days=7),
-    "payment_sent": Kind(5, ("amount_number",), always=True, days=30),
+    "payment_sent": Kind(5, ("amount_number",), always=True, owed=True, days=30),
     "training_finished": Kind(5, ("training",), sms=False, days=30),
     "certificate_accepted": Kind(5, ("training",), sms=False, days=30),
     "certificate_refused": Kind(5, ("training",), sms=False, days=30),
     "training_suspended": Kind(3, ("training",), sms=False, always=True, days=30),
     "survey_open": Kind(6, ("amount_number", "deadline_date"), sms=False, days=14),
-    "data_answered": Kind(4, (), always=True, days=30),
+    "data_answered": Kind(4, (), always=True, owed=True, days=30),
     "wave_open": Kind(7, ("wave", "closes_time"), sms=False, days=7),
     "broadcast": Kind(9, ("text",), sms=False, days=3),
     "broadcast_sms": Kind(9, ("text",), days=3, words="broadcast"),
@@ -101,6 +102,7 @@ class Reach:
     paused: bool
     templates: frozenset[str]
     sms_hours: tuple[int, int] | None = SMS_HOURS
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ def words_key(kind: str, channel: Channel) -> str:
 def next_rung(kind: str, reach: Reach, tried: Sequence[str], now: datetime) -> Rung | NoRung:
     """The next rung that was not tried: the chat used last, the other chats, then the phone number by SMS."""
     rules = KINDS[kind]
+    if reach.withdrawn and not rules.owed:
+        return NoRung("withdrawn")
     if reach.paused and not rules.always:
         return NoRung("stopped")
     for chat in sorted(reach.chats, key=lambda chat: (not chat.last, chat.address_id)):

@@ -15,6 +15,7 @@ from bot.gateways.media import MediaFolder
 from domain import audit, regions
 from domain.errors import DomainError
 from domain.money.actions import problems, training_balance
+from domain.notices.actions import announce, route
 from domain.privacy import actions, own_data
 from domain.privacy.own_data import WrongBirthDateError
 from domain.privacy.rules import CLOCK, NOTICE_VERSION
@@ -239,6 +240,21 @@ async def test_everything_stops_in_the_moment_consent_is_withdrawn_and_goes_on_w
         assert not (await Conversation.get()).paused
         assert (await VerificationTask.get()).due_at is not None
         assert await Consent.all().count() == before + 1
+
+
+async def test_who_took_consent_back_hears_of_what_is_owed_to_them_only(db: BaseDBAsyncClient) -> None:
+    clock = Clock()
+    async with registered(db, clock) as (siti, _):
+        await siti.say("tarik")
+        await siti.press("!withdraw_yes")
+        await announce(db, "wave_open", 2, [1], clock(), params={"wave": 2, "closes_time": NOON.isoformat()})
+        await announce(db, "lapsed", 1, [1], clock(), params={"wave": 1, "deadline_date": "2026-11-24"})
+        await announce(db, "payment_sent", 1, [1], clock(), params={"amount_number": 50_000})
+        while await route(db, {}, clock()):
+            pass
+        stand = {row.kind: (row.status, row.reason) for row in await Notice.all()}
+        assert stand["wave_open"] == stand["lapsed"] == ("unreached", "withdrawn")
+        assert stand["payment_sent"] == ("routed", "")
 
 
 async def test_a_place_that_was_not_taken_up_goes_back_and_the_ledger_is_right(db: BaseDBAsyncClient) -> None:
