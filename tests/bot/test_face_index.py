@@ -9,9 +9,11 @@ import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot.gateways.child import ChildError, Children
+from bot.gateways.faces import search
 from bot.gateways.faces.search import BATCH, FaceIndexProcess
 from domain.ports import Comparison
 from domain.verification.actions.faces import keep_vector
+from models.verification import FaceVector
 from tests.handlers.talk import NOON, Person, engine_on
 
 
@@ -58,6 +60,21 @@ async def test_the_same_face_is_found_and_no_other_engine_is_asked(
         os.kill(child.pid, signal.SIGKILL)
         await child.wait()
     assert len(await index.search(rows[7].tobytes(), "sface", 0.9)) == 1
+
+
+async def test_a_face_that_was_deleted_is_not_found_again(
+    db: BaseDBAsyncClient, index: FaceIndexProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with engine_on(db) as engine:
+        person = Person(engine, "a")
+        await person.say("halo")
+    rows = vectors(3, 1)
+    await store(person.conversation_id, rows, "a")
+    assert len(await index.search(rows[1].tobytes(), "sface", 0.9)) == 1
+    await FaceVector.filter(photo_id="a1").delete()
+    monkeypatch.setattr(search, "LOOK_SECONDS", 0.0)  # an hour later
+    assert await index.search(rows[1].tobytes(), "sface", 0.9) == []
+    assert len(await index.search(rows[2].tobytes(), "sface", 0.9)) == 1
 
 
 async def test_a_child_that_hangs_is_killed_and_one_that_fails_says_what_kind() -> None:

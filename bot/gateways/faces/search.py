@@ -1,14 +1,16 @@
 """The search among all faces, in a child process that is fed from the database."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bot.gateways.child import Children
-from domain.verification.actions.faces import stored_vectors
+from domain.verification.actions.faces import stored_vectors, vectors_kept
 
 BATCH = 500  # small, so that opening them holds up nobody
 LOOK_BACK = 1_000
+LOOK_SECONDS = 3600.0  # so long a deleted face may stay in memory
 
 
 @dataclass
@@ -32,6 +34,7 @@ class FaceIndexProcess:
         self._children = Children("index", seconds=60.0)
         self._fed: dict[str, _Fed] = {}
         self._feeding = asyncio.Lock()
+        self._looked = time.monotonic()
 
     async def search(self, vector: bytes, engine: str, threshold: float) -> list[tuple[int, float]]:
         """See domain.ports.FaceIndex; raises ChildError where the process can't answer."""
@@ -43,6 +46,10 @@ class FaceIndexProcess:
         """Bring what is stored and not there yet."""
         fed = self._fed.setdefault(engine, _Fed())
         there = await self._children.call(int, "count", engine)
+        if there and time.monotonic() - self._looked > LOOK_SECONDS:
+            self._looked = time.monotonic()
+            if await vectors_kept(engine) < there:  # somebody was deleted: their face is in memory only
+                there = -1
         if there != fed.count:
             if there:
                 await self._children.close()

@@ -75,6 +75,11 @@ async def stored_vectors(engine: str, after: int, limit: int) -> dict[int, bytes
     return {row.id: open_vector(row) for row in rows}
 
 
+async def vectors_kept(engine: str) -> int:
+    """How many faces there are for searching."""
+    return await FaceVector.filter(engine=engine).count()
+
+
 async def vector_of(photo_id: str | None) -> FaceVector | None:
     """The vector of an accepted selfie."""
     return await FaceVector.filter(photo_id=photo_id).first() if photo_id else None
