@@ -4,11 +4,11 @@ BIN := .venv/bin
 FACENET := .venv-facenet/bin
 SECONDS ?= 60
 
-.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards bench-notices bench-payouts rehearse-payouts rehearse-notices bench-draw bench-figures bench-catalogue bench-oracle fuzz fuzz-short audit facenet-worker test-facenet lock messages clean
+.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards bench-notices bench-payouts rehearse-payouts rehearse-notices bench-draw bench-figures bench-catalogue bench-oracle fuzz fuzz-short audit cluster facenet-worker test-facenet lock messages clean
 
 # For trying out: a civil registry of two people who never existed, unless one is set.
 ifeq ($(shell grep -s '^GELOMBANG_REGISTRY' .env),)
-run chat doctor: export GELOMBANG_REGISTRY_CSV ?= examples/registry.csv
+run chat doctor cluster: export GELOMBANG_REGISTRY_CSV ?= examples/registry.csv
 endif
 
 run: .venv/run  ## set up and serve the bot with the browser chat on http://127.0.0.1:8080
@@ -17,17 +17,21 @@ run: .venv/run  ## set up and serve the bot with the browser chat on http://127.
 chat: .venv/run  ## the same conversation in this terminal
 	$(BIN)/gelombang chat --prepare
 
+cluster: .venv/dev  ## many processes with a PostgreSQL and a Redis of their own (docs/operate.md)
+	$(BIN)/python -m tools.cluster
+
 doctor: .venv/run  ## what is configured, what is missing, what would not work
 	$(BIN)/gelombang doctor
 
 test: .venv/dev  ## all tests (PostgreSQL and Chromium are used where they are found)
 	timeout 900 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-check: .venv/dev  ## format, lint, types, import contracts, message catalogues, pending migrations
+check: .venv/dev  ## format, lint, types, import contracts, compose.yaml, message catalogues, pending migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(BIN)/python -m pytest -q tests/architecture
 
 format: .venv/dev

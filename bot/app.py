@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from bot import web as webserver
 from bot.alarms import Alarms
 from bot.audit_page import AuditPage
+from bot.bell import Bell
 from bot.broadcasts import Broadcasts
 from bot.catalogue import CatalogueFeed
 from bot.channel import Desk, LocalSender, Sender, StaffDesk
@@ -40,11 +42,13 @@ from bot.gateways.media import MediaFolder
 from bot.gateways.payouts.chosen import chosen as chosen_gateway
 from bot.gateways.twilio import Twilio
 from bot.limits import Limits
+from bot.logs import trace, trace_of
 from bot.my_data import MyData
 from bot.notices import Notices
 from bot.partners import KycDesk
 from bot.payouts import PayoutDesk, Payouts
 from bot.photos import Photos, Remote
+from bot.probes import Measured, Probes
 from bot.provider_api import ProviderApi
 from bot.reports import TwilioDesk
 from bot.settings import Settings
@@ -77,6 +81,25 @@ MAILBOX_PAGE = 100
 KEYS_SECONDS = 5.0
 
 
+class Role(StrEnum):
+    """What a process does: everything, or its part of a set of many (docs/operate.md)."""
+
+    ALL = "all"
+    WEB = "web"  # takes messages and answers them
+    WORKER = "worker"  # notices, waves, payouts, figures: everything that is not asked for by a message
+    FACES = "faces"  # photos and layers of verification
+
+
+# Kinds of slow work that a message may leave behind, and the role that does each.
+DONE_BY = {
+    "photos": Role.FACES,
+    "verifications": Role.FACES,
+    "inquiries": Role.WORKER,
+    "notices": Role.WORKER,
+    "staff tasks": Role.WORKER,
+}
+
+
 class Keys:
     """Hears of a key that was added, so that from then on this process seals by it."""
 
@@ -103,6 +126,7 @@ class App:
     photos: Photos
     verifications: Verifications
     payouts: Payouts
+    bell: Bell
 
     def __init__(
         self,
@@ -111,8 +135,10 @@ class App:
         programme: Programme,
         senders: dict[Channel, Sender],
         now: Callable[[], datetime] = clock.now,
+        role: Role = Role.ALL,
     ) -> None:
         self.settings, self.db, self.programme, self._senders = settings, db, programme, senders
+        self.role, self.draining = role, False
         self.engine = Engine(db, programme, now, self._wake)
         self.delivery = Delivery(db, senders, now)
         hours = settings.sms_from_hour, settings.sms_until_hour
@@ -130,6 +156,7 @@ class App:
         self.figures = FiguresFeed(now, self.receive, settings.daily_summary_hour)
         media = MediaFolder(settings.media_dir)
         self.charts = Charts()
+        self.measured = Measured()
         self.limits = Limits(now, settings.requests_a_minute, settings.new_chats_an_hour, settings.proxies)
         self.alarms = Alarms(now, self.receive)
         self.data_rights = DataRights(db, programme, media, now, self.receive)
@@ -142,30 +169,43 @@ class App:
         self.engine.open_wave = number
 
     def _wake(self) -> None:
-        self.photos.work.wake()
-        self.verifications.work.wake()
-        self.payouts.inquiries.wake()
-        self.notices.wake()
-        self.staff_tasks.work.wake()
+        self.bell.ring(DONE_BY)
+
+    def set_bell(self) -> None:
+        """Let this process hear of the work that is its own; after ``photos`` and the others are set."""
+        wakes = {
+            "photos": self.photos.work.wake,
+            "verifications": self.verifications.work.wake,
+            "inquiries": self.payouts.inquiries.wake,
+            "notices": self.notices.wake,
+            "staff tasks": self.staff_tasks.work.wake,
+        }
+        own = {kind: wake for kind, wake in wakes.items() if self.role in {Role.ALL, DONE_BY[kind]}}
+        self.bell = Bell(self.settings.redis_url.get_secret_value(), own, DONE_BY)
 
     def workers(self) -> tuple[Runs, ...]:
-        """Everything that runs for as long as the process does."""
-        work = self.photos.work, self.verifications.work, self.staff_tasks.work
-        feeds = (
-            self.templates,
+        """Everything that runs for as long as a process of this role does."""
+        always = self.engine, self.delivery, self.templates, self.catalogue, self.limits, self.bell, Keys()
+        faces = self.photos.work, self.verifications.work
+        work = (
             self.notices,
             self.waves,
-            self.catalogue,
             self.surveys,
             self.payouts,
             self.figures,
             self.broadcasts,
             self.data_rights,
-            self.limits,
             self.alarms,
-            Keys(),
+            self.staff_tasks.work,
         )
-        return self.engine, self.delivery, *feeds, *work
+        match self.role:
+            case Role.WEB:
+                return *always, self.waves.watcher(), self.payouts.ear
+            case Role.WORKER:
+                return *always, *work
+            case Role.FACES:
+                return *always, self.waves.watcher(), *faces
+        return *always, *work, *faces
 
     async def receive(self, inbound: Inbound) -> TurnResult:
         """Take a message and deliver the replies: what every channel calls."""
@@ -180,7 +220,9 @@ class App:
                     external_id=inbound.external_id,
                     problem="limits.too_fast",
                 )
-        result = await self.engine.take_turn(inbound)
+        trace.set(trace_of(inbound.channel, inbound.external_id))
+        with self.measured.turn(inbound.channel):
+            result = await self.engine.take_turn(inbound)
         if not result.repeated:  # a repeat's replies are on their way already, or the sweep has them
             self.delivery.post(result.replies)
         return result
@@ -224,6 +266,7 @@ async def running(
     settings: Settings,
     senders: dict[Channel, Sender] | None = None,
     remotes: dict[Channel, Remote] | None = None,
+    role: Role = Role.ALL,
 ) -> AsyncIterator[App]:
     """An app with its engine, delivery and tasks at work; everything is ended and closed on the way out."""
     settings.use_keys()
@@ -251,7 +294,7 @@ async def running(
         pace = {channel.value: rate for channel, rate in _pace(settings, senders).items()}
         hours = settings.sms_from_hour, settings.sms_until_hour
         sending = Sending(pace, settings.sms_price, settings.whatsapp_daily_limit, hours)
-        app = App(settings, db, dataclasses.replace(programme, sending=sending), senders)
+        app = App(settings, db, dataclasses.replace(programme, sending=sending), senders, role=role)
         stack.push_async_callback(app.charts.close)
         if isinstance(whatsapp := senders.get(Channel.WHATSAPP), WhatsAppSender):
             whatsapp.contents = app.templates.contents
@@ -262,6 +305,7 @@ async def running(
         stack.push_async_callback(gateway.close)
         app.payouts = Payouts(db, gateway, clock.now, app.receive, app.notices.wake)
         app.verifications = Verifications(db, registry, index, programme, clock.now, app.receive)
+        app.set_bell()
         group = await stack.enter_async_context(asyncio.TaskGroup())
         work = [group.create_task(each.run()) for each in app.workers()]
         try:
@@ -333,20 +377,21 @@ class _Outside:
     def add_routes(self, site: web.Application, app: App) -> None:
         """Webhooks."""
         if self.staff:
-            self.staff.desk = app.staff_desk()
             site.router.add_post("/webhooks/staff", webserver.guarded(self.staff.webhook(app.receive)))
         if self.telegram:
             site.router.add_post("/webhooks/telegram", webserver.guarded(self.telegram.webhook(app.receive)))
         if self.twilio:
             TwilioDesk(self.twilio, app.receive, app.delivery.report).add_routes(site)
 
-    def work(self, app: App) -> list[Coroutine[Any, Any, None]]:
-        """What runs as long as the server does."""
+    def work(self, app: App, *, updates: bool) -> list[Coroutine[Any, Any, None]]:
+        """What runs as long as the server does; ``updates``: messages are taken here."""
         found = []
-        if self.telegram:
-            found += [self.telegram.run(), _updates(self.telegram, app)]
         if self.staff:
-            found += [self.staff.run(), _staff_updates(self.staff, app)]
+            self.staff.desk = app.staff_desk()
+        if self.telegram:
+            found += [self.telegram.run(), *([_updates(self.telegram, app)] if updates else [])]
+        if self.staff:
+            found += [self.staff.run(), *([_staff_updates(self.staff, app)] if updates else [])]
         return found
 
     async def close(self) -> None:
@@ -356,26 +401,27 @@ class _Outside:
                 await each.close()
 
 
-async def serve(settings: Settings, add_routes: Callable[[web.Application], None] | None = None) -> None:
-    """Serve all channels that are configured until SIGTERM or SIGINT; ``add_routes`` adds pages of the caller's."""
+async def serve(
+    settings: Settings, add_routes: Callable[[web.Application], None] | None = None, role: Role = Role.ALL
+) -> None:
+    """Serve all channels that are configured until SIGTERM or SIGINT; ``add_routes`` adds pages of the caller's.
+
+    A worker, or a process for faces, only says how it is. Told to end, a process first says that it is not ready, so
+    that a balancer sends nothing more, and ends what it has begun.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
+    if role == Role.WEB and settings.telegram_mode == "polling" and settings.telegram_token.get_secret_value():
+        raise ValueError("several processes can't poll one bot: set GELOMBANG_TELEGRAM_MODE=webhook")
     outside = _Outside.of(settings)
-    async with running(settings, outside.senders, outside.remotes) as app:
+    async with running(settings, outside.senders, outside.remotes, role) as app:
         site = webserver.application(app.limits.middleware, https=settings.public_url.startswith("https:"))
-        browser.BrowserChat(app.desk(), app.limits.new_chat, outbox=settings.shows_codes()).add_routes(site)
-        StaffBrowser(app.staff_desk()).add_routes(site)
-        DrawPages(settings.draws_dir).add_routes(site)
-        AuditPage().add_routes(site)
-        MyData(MediaFolder(settings.media_dir), clock.now).add_routes(site)
-        KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
-        ProviderApi(clock.now).add_routes(site)
-        called_back = settings.xendit_callback_token.get_secret_value()
-        secret = called_back if settings.payout_gateway == "xendit" else settings.bank_secret()
-        PayoutDesk(settings.payout_gateway, app.payouts.ear, secret, app.payouts.find).add_routes(site)
-        outside.add_routes(site, app)
+        Probes(app.db, lambda: app.draining, settings.metrics_token.get_secret_value(), app.measured).add_routes(site)
+        if role in {Role.ALL, Role.WEB}:
+            _add_pages(site, app)
+            outside.add_routes(site, app)
         if add_routes is not None:
             add_routes(site)
             log.info("phones: %s/phones", settings.public_url)
@@ -396,15 +442,32 @@ async def serve(settings: Settings, add_routes: Callable[[web.Application], None
             gc.collect()
             gc.freeze()
             gc.set_threshold(10_000, 20, 20)  # a turn leaves hundreds of short-lived objects and hardly a cycle
-            log.info("browser chat: http://%s:%d", settings.host, settings.port)
+            log.info("%s: http://%s:%d", role, settings.host, settings.port)
             async with asyncio.TaskGroup() as group:
-                work = [group.create_task(each) for each in outside.work(app)]
+                work = [group.create_task(each) for each in outside.work(app, updates=role in {Role.ALL, Role.WEB})]
                 await stop.wait()
+                app.draining = True
+                await asyncio.sleep(settings.drain_seconds)
                 for task in work:
                     task.cancel()
         finally:
             await runner.cleanup()
             await outside.close()
+
+
+def _add_pages(site: web.Application, app: App) -> None:
+    """Everything that people and partners reach."""
+    settings = app.settings
+    browser.BrowserChat(app.desk(), app.limits.new_chat, outbox=settings.shows_codes()).add_routes(site)
+    StaffBrowser(app.staff_desk()).add_routes(site)
+    DrawPages(settings.draws_dir).add_routes(site)
+    AuditPage().add_routes(site)
+    MyData(MediaFolder(settings.media_dir), clock.now).add_routes(site)
+    KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
+    ProviderApi(clock.now).add_routes(site)
+    called_back = settings.xendit_callback_token.get_secret_value()
+    secret = called_back if settings.payout_gateway == "xendit" else settings.bank_secret()
+    PayoutDesk(settings.payout_gateway, app.payouts.ear, secret, app.payouts.find).add_routes(site)
 
 
 async def _staff_updates(staff: "StaffTelegram", app: App) -> None:

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import hashlib
-import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 
 from bot import (
     keys_cli,
+    logs,
     members_cli,
     money_cli,
     payout_cli,
@@ -36,10 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         settings = Settings()
-        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        logging.getLogger("aiogram").setLevel(logging.WARNING)
-        for client in ("httpx", "httpcore"):  # they log addresses, and Telegram's hold the bot's token
-            logging.getLogger(client).setLevel(logging.WARNING)
+        logs.set_up(settings.log_level, settings.log_format, getattr(options, "role", options.command.__name__))
         command: Callable[[Settings, argparse.Namespace], int] = options.command
         if getattr(options, "staff", SYSTEM) != SYSTEM and not hasattr(options, "at_the_machine"):
             _known(settings, options.staff)
@@ -87,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     prepare = "first create or update the tables and load the sample data"
     served = add("serve", _serve, "serve the browser chat and all channels that are configured")
     served.add_argument("--prepare", action="store_true", help=prepare)
+    served.add_argument(
+        "--role", choices=["all", "web", "worker", "faces"], default="all", help="a part of the work (docs/operate.md)"
+    )
     served.add_argument(
         "--fake-providers", action="store_true", help="stand-ins for Telegram and Twilio, with a page a phone: /phones"
     )
@@ -140,12 +140,12 @@ def _prepare(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    from bot.app import serve  # noqa: PLC0415 - the web server is only loaded where it is used
+    from bot.app import Role, serve  # noqa: PLC0415 - the web server is only loaded where it is used
     from bot.sandbox_bank.child import bank_beside  # noqa: PLC0415
 
     async def with_bank() -> None:
         async with bank_beside(settings):
-            await serve(settings)
+            await serve(settings, role=Role(options.role))
 
     _prepare(settings, options)
     if not options.fake_providers:

@@ -103,6 +103,10 @@ class Settings(BaseSettings):
     account_inquiry_url: str = ""
     account_inquiry_token: SecretStr = SecretStr("")
     daily_summary_hour: int = Field(17, ge=0, le=23)
+    redis_url: SecretStr = SecretStr("")
+    drain_seconds: float = Field(0.0, ge=0, le=8)
+    metrics_token: SecretStr = SecretStr("")
+    log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     def keyring(self) -> Keyring:

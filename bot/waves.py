@@ -52,6 +52,10 @@ class Waves:
             for work in (self.sweep, self._freeze_and_draw):
                 group.create_task(again_and_again("waves", work, lambda: SWEEP_SECONDS))
 
+    def watcher(self) -> "OpenWave":
+        """For a process that changes no wave, and only has to know which can be joined."""
+        return OpenWave(self._clock, self._wave_is_open)
+
     async def sweep(self) -> None:
         """Everything that is due now, in small transactions."""
         now = self._clock()
@@ -144,3 +148,19 @@ class Waves:
                 finally:
                     if child.returncode is None:
                         child.kill()
+
+
+class OpenWave:
+    """Knows which wave can be joined."""
+
+    def __init__(self, clock: Callable[[], datetime], wave_is_open: Callable[[int], None]) -> None:
+        self._clock, self._wave_is_open = clock, wave_is_open
+
+    async def run(self) -> None:
+        """Look again and again until cancelled."""
+        await again_and_again("open wave", self.look, lambda: SWEEP_SECONDS)
+
+    async def look(self) -> None:
+        """Look once."""
+        wave = await current_wave(self._clock())
+        self._wave_is_open(wave.number if wave else 0)

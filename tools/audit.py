@@ -17,6 +17,8 @@ RUN, LICENCES = ROOT / "requirements" / "run.txt", ROOT / "docs" / "licences.md"
 SECONDS = 120
 # Holes that were looked at and do not concern us: id -> why.
 ACCEPTED: dict[str, str] = {}
+# Packages that do not say it in their metadata, read in the licence file that they carry.
+READ = {"taskiq-dependencies": "MIT License"}
 # A licence that may be shipped with an MIT project as a dependency of its own.
 FINE = (
     "MIT",
@@ -69,7 +71,11 @@ def licences() -> dict[str, tuple[str, str]]:
     }
     command = [sys.executable, "-m", "piplicenses", "--format", "json", "--packages", *pinned]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)  # noqa: S603 - our own
-    return {each["Name"]: (each["Version"], each["License"]) for each in json.loads(done.stdout)}
+    said = {each["Name"]: (each["Version"], each["License"]) for each in json.loads(done.stdout)}
+    return {
+        name: (version, READ.get(name, licence) if licence == "UNKNOWN" else licence)
+        for name, (version, licence) in said.items()
+    }
 
 
 def table(found: dict[str, tuple[str, str]]) -> str:

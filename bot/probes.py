@@ -1,0 +1,127 @@
+"""How a process is: live, ready, and in figures for Prometheus. No figure carries anything personal."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from bot.web import guarded
+from domain.staff import figures
+from handlers.engine import TurnUnavailableError
+from models.database import pending_migrations
+from models.enums import Channel
+
+FRESH_SECONDS = 10.0
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
+# What waits, by name: counted in the database, whichever process asks.
+QUEUES = {
+    "outbox": "SELECT COUNT(*) AS n FROM outbox WHERE status IN ('queued', 'attempting')",
+    "notices": "SELECT COUNT(*) AS n FROM notice WHERE status IN ('new', 'routed', 'sending')",
+    "photos": "SELECT COUNT(*) AS n FROM photo_task WHERE status = 'pending'",
+    "verifications": "SELECT COUNT(*) AS n FROM verification_task WHERE due_at IS NOT NULL",
+    "staff_tasks": "SELECT COUNT(*) AS n FROM staff_task WHERE status = 'pending'",
+    "cases": "SELECT COUNT(*) AS n FROM review_case WHERE status = 'pending'",
+    "payments": "SELECT COUNT(*) AS n FROM payment WHERE status IN ('prepared', 'submitting', 'unknown')",
+    "data_requests": "SELECT COUNT(*) AS n FROM data_request WHERE status IN ('open', 'case')",
+}
+SENT = "SELECT channel, status, COUNT(*) AS n FROM outbox WHERE id > {} GROUP BY channel, status"
+ALARMS = "SELECT kind, SUM(count) AS n FROM alarm GROUP BY kind"
+LATELY = 100_000  # messages that the standing of deliveries is counted over
+
+
+class Measured:
+    """What one process counts by itself."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        buckets = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+        self._seconds = Histogram(
+            "gelombang_turn_seconds", "From a message to its commit", registry=self.registry, buckets=buckets
+        )
+        self._turns = Counter(
+            "gelombang_turns", "Messages by channel and outcome", ("channel", "outcome"), registry=self.registry
+        )
+        # A label's child is looked up once: this is the hot path.
+        self._taken = {channel: self._turns.labels(channel.value, "taken") for channel in Channel}
+
+    @contextmanager
+    def turn(self, channel: Channel) -> Iterator[None]:
+        """One message, from its arrival to its commit."""
+        began = time.perf_counter()
+        try:
+            yield
+        except TurnUnavailableError:
+            self._turns.labels(channel.value, "unavailable").inc()
+            raise
+        self._seconds.observe(time.perf_counter() - began)
+        self._taken[channel].inc()
+
+
+class Probes:
+    """``/health`` is in every application; here are ``/ready`` and ``/metrics``."""
+
+    def __init__(self, db: BaseDBAsyncClient, draining: Callable[[], bool], token: str, measured: Measured) -> None:
+        self._db, self._draining, self._token, self._measured = db, draining, token.encode(), measured
+        self._migrated = False
+        registry = measured.registry
+        self._queued = Gauge("gelombang_queue", "What waits, by queue", ("queue",), registry=registry)
+        self._delivered = Gauge(
+            "gelombang_messages", "The last messages by standing", ("channel", "status"), registry=registry
+        )
+        self._funnel = Gauge("gelombang_funnel", "People by stage, as last counted", ("stage",), registry=registry)
+        self._alarms = Gauge("gelombang_alarms", "What looks like an attack, ever", ("kind",), registry=registry)
+        self._looked, self._looking = -FRESH_SECONDS, asyncio.Lock()
+
+    def add_routes(self, app: web.Application) -> None:
+        """Put them into a web application."""
+        app.router.add_get("/ready", guarded(self._ready))
+        app.router.add_get("/metrics", guarded(self._metrics))
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        """503 while it should get no more requests: it is told to end, its database does not answer or is behind."""
+        if self._draining():
+            return web.json_response({"status": "draining"}, status=503)
+        try:
+            async with asyncio.timeout(3):
+                await self._db.execute_query_dict("SELECT 1 AS one")
+                if not self._migrated:
+                    self._migrated = not await pending_migrations(self._db)
+        except Exception:  # noqa: BLE001 - whatever it is, it is not ready
+            return web.json_response({"status": "database"}, status=503)
+        status = "ready" if self._migrated else "migrations"
+        return web.json_response({"status": status}, status=200 if self._migrated else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """For this machine, or for who has the token."""
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode("utf-8", "surrogateescape")
+        allowed = hmac.compare_digest(given, self._token) if self._token else request.remote in LOOPBACK
+        if not allowed:
+            return web.Response(status=403)
+        async with self._looking:
+            if time.monotonic() - self._looked > FRESH_SECONDS:
+                await self._look()
+                self._looked = time.monotonic()
+        return web.Response(
+            body=generate_latest(self._measured.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    async def _look(self) -> None:
+        """Count what is in the database; every process says the same of it."""
+        for name, statement in QUEUES.items():
+            rows = await self._db.execute_query_dict(statement)
+            self._queued.labels(name).set(rows[0]["n"])
+        [last] = await self._db.execute_query_dict("SELECT COALESCE(MAX(id), 0) AS n FROM outbox")
+        self._delivered.clear()
+        for row in await self._db.execute_query_dict(SENT.format(max(0, int(last["n"]) - LATELY))):
+            self._delivered.labels(row["channel"], row["status"]).set(row["n"])
+        for row in await self._db.execute_query_dict(ALARMS):
+            self._alarms.labels(row["kind"]).set(row["n"])
+        counted = await figures.latest()
+        for stage, number in (figures.opened(counted).stages() if counted else {}).items():
+            self._funnel.labels(stage).set(number)
