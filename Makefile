@@ -4,7 +4,7 @@ BIN := .venv/bin
 FACENET := .venv-facenet/bin
 SECONDS ?= 60
 
-.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards bench-notices bench-payouts rehearse-payouts rehearse-notices bench-draw bench-figures bench-catalogue bench-oracle fuzz fuzz-short audit cluster facenet-worker test-facenet lock messages clean
+.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards bench-notices bench-payouts rehearse-payouts rehearse-notices bench-draw bench-figures bench-catalogue bench-oracle fuzz fuzz-short audit cluster chaos facenet-worker test-facenet lock messages clean
 
 # For trying out: a civil registry of two people who never existed, unless one is set.
 ifeq ($(shell grep -s '^GELOMBANG_REGISTRY' .env),)
@@ -70,6 +70,9 @@ bench-catalogue: .venv/dev  ## pages and search among 1,500 and 100,000 training
 
 bench-oracle: .venv/dev  ## whether time tells known numbers and codes from unknown ones (TRIES=10000)
 	$(BIN)/python -m benchmarks.oracle
+
+chaos: .venv/dev  ## a wave while processes, database, Redis and platforms fail: it has to add up (SEED=1 FAULTS=200)
+	$(BIN)/python -m benchmarks.chaos
 
 fuzz: .venv/dev  ## throw broken things at every edge for long: parsers, routes, API, webhook bodies, pictures (SECONDS=60 each)
 	GELOMBANG_FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -q tests/fuzz

@@ -16,6 +16,7 @@ import gc
 import hashlib
 import os
 import random
+import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -233,7 +234,7 @@ async def codes(db: BaseDBAsyncClient) -> AsyncIterator[tuple[str, Try]]:
             [
                 Purchase(
                     person_id=at + 1, training_id=training.id, training_version=1, provider_id=owner.id, price=1,
-                    code=sold[at], code_index=code_index(sold[at]), bought_at=NOW,
+                    code=sold[at], code_index=code_index(owner.id, sold[at]), bought_at=NOW,
                 )
                 for at in range(start, min(start + 1_000, TRIES))
             ]
@@ -254,7 +255,9 @@ async def partners() -> AsyncIterator[tuple[str, Try]]:
     provider_api.FAILURES = RateLimitItemPerMinute(10**9)  # what is limited is not compared here
     provider = await Provider.get(code="owner")
     for number in range(200):
-        await ProviderKey.create(provider_id=provider.id, client_code=f"client{number:04}", key="k", created_at=NOW)
+        await ProviderKey.create(
+            provider_id=provider.id, client_code=f"client{number:04}", key=secrets.token_urlsafe(32), created_at=NOW
+        )
     site = web.Application()
     ProviderApi(lambda: NOW).add_routes(site)
     runner = web.AppRunner(site, access_log=None)
@@ -278,10 +281,14 @@ async def partners() -> AsyncIterator[tuple[str, Try]]:
 
 
 async def peer() -> AsyncIterator[tuple[str, Try]]:
-    """What a form does that says "already registered": it looks, and goes on where there is somebody."""
+    """What a form does that says "already registered": it looks, and goes on where there is somebody.
+
+    The unknown ones are others than those that were sent off: by now they are registered.
+    """
 
     async def look(number: int, known: bool) -> object:  # noqa: FBT001 - one of two
-        return await Person.filter(nik_index=crypto.ring().index("nik", nik(number, known=known))).first()
+        typed = nik(number if known else KNOWN + number, known=known)
+        return await Person.filter(nik_index=crypto.ring().index("nik", typed)).first()
 
     yield "peer: a form that looks the NIK up", look
 

@@ -1,7 +1,7 @@
 """How a process writes its log: lines for people, or JSON for a collector. No line carries anything personal.
 
-Every message has a trace, a digest of the id that its platform gave it: what is logged while it is taken carries it, and
-a message that was sent again has the same trace in whichever process took it.
+Every message has a trace, a digest of the id that its platform gave it: what is logged while it is taken carries it,
+and a message that was sent again has the same trace in whichever process took it.
 """
 
 import hashlib

@@ -67,7 +67,7 @@ class Member:
 
     def __init__(self, name: str, command: list[str], port: int, log: Path, environment: Mapping[str, str]) -> None:
         self.name, self.port, self.log = name, port, log
-        self._command, self.environment = command, dict(environment)
+        self.command, self.environment = command, dict(environment)
         self.user: str | None = None
         self.process: asyncio.subprocess.Process | None = None
 
@@ -75,7 +75,7 @@ class Member:
         """Start, and wait until it listens."""
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *self._command, env=self.environment, stdout=log, stderr=log, cwd=self.log.parent, user=self.user
+                *self.command, env=self.environment, stdout=log, stderr=log, cwd=self.log.parent, user=self.user
             )
         await opened(self.port, self.process, self.log)
 
@@ -243,9 +243,12 @@ def is_ready(port: int) -> bool:
 
 @asynccontextmanager
 async def cluster(
-    settings: Mapping[str, str], webs: int = WEBS, workers: int = WORKERS, faces: int = FACES
+    settings: Mapping[str, str], webs: int = WEBS, workers: int = WORKERS, faces: int = FACES, *, filled: bool = True
 ) -> AsyncIterator[Cluster]:
-    """A cluster that runs, in a folder that is gone afterwards, with tables and sample data."""
+    """A cluster that runs, in a folder that is gone afterwards, with tables and sample data.
+
+    Not ``filled``: the tables are empty, and no process is started yet.
+    """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gelombang-cluster-")))
         made = Cluster(folder, webs, workers, faces)
@@ -253,8 +256,9 @@ async def cluster(
         stack.push_async_callback(made.stop)
         await made.start_servers()
         await made.command("migrate")
-        await made.command("sample")
-        await made.start()
+        if filled:
+            await made.command("sample")
+            await made.start()
         yield made
 
 

@@ -31,9 +31,9 @@ class Bought:
     new: bool = False
 
 
-def code_index(code: str) -> bytes:
-    """What a redeem code is found by."""
-    return crypto.ring().index("redeem_code", code)
+def code_index(provider_id: int, code: str) -> bytes:
+    """What a redeem code is found by, by its provider: to another it is no row, as one that never was."""
+    return crypto.ring().index("redeem_code", f"{provider_id}:{code}")
 
 
 async def buy(person_id: int, training_id: int, price: int, now: datetime) -> Bought:
@@ -63,7 +63,7 @@ async def buy(person_id: int, training_id: int, price: int, now: datetime) -> Bo
         provider_id=training.provider_id,
         price=price,
         code=code,
-        code_index=code_index(code),
+        code_index=code_index(training.provider_id, code),
         bought_at=now,
     )
     try:

@@ -48,9 +48,8 @@ async def look_up(provider_id: int, typed: str, sequence: int = 1) -> Redeemable
 async def _purchase(provider_id: int, typed: str, *, lock: bool = False) -> Purchase:
     code = read_code(typed)
     if lock and code:  # an update before the reading: one call about a purchase after the other, on SQLite too
-        own = Purchase.filter(code_index=code_index(code), provider_id=provider_id)  # never lock another's
-        await own.update(progress=F("progress"))
-    found = await Purchase.get_or_none(code_index=code_index(code), provider_id=provider_id) if code else None
+        await Purchase.filter(code_index=code_index(provider_id, code)).update(progress=F("progress"))
+    found = await Purchase.get_or_none(code_index=code_index(provider_id, code)) if code else None
     if found is None:
         raise DomainError("partner.unknown_code")
     if found.status == PurchaseStatus.CANCELLED:
