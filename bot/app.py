@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
@@ -126,7 +127,6 @@ class App:
     photos: Photos
     verifications: Verifications
     payouts: Payouts
-    bell: Bell
 
     def __init__(
         self,
@@ -171,8 +171,9 @@ class App:
     def _wake(self) -> None:
         self.bell.ring(DONE_BY)
 
-    def set_bell(self) -> None:
-        """Let this process hear of the work that is its own; after ``photos`` and the others are set."""
+    @cached_property
+    def bell(self) -> Bell:
+        """By which this process hears of work that is its own; asked for after ``photos`` and the others are set."""
         wakes = {
             "photos": self.photos.work.wake,
             "verifications": self.verifications.work.wake,
@@ -181,7 +182,7 @@ class App:
             "staff tasks": self.staff_tasks.work.wake,
         }
         own = {kind: wake for kind, wake in wakes.items() if self.role in {Role.ALL, DONE_BY[kind]}}
-        self.bell = Bell(self.settings.redis_url.get_secret_value(), own, DONE_BY)
+        return Bell(self.settings.redis_url.get_secret_value(), own, DONE_BY)
 
     def workers(self) -> tuple[Runs, ...]:
         """Everything that runs for as long as a process of this role does."""
@@ -305,7 +306,6 @@ async def running(
         stack.push_async_callback(gateway.close)
         app.payouts = Payouts(db, gateway, clock.now, app.receive, app.notices.wake)
         app.verifications = Verifications(db, registry, index, programme, clock.now, app.receive)
-        app.set_bell()
         group = await stack.enter_async_context(asyncio.TaskGroup())
         work = [group.create_task(each.run()) for each in app.workers()]
         try:

@@ -39,7 +39,7 @@ def set_up(level: str, form: str, role: str = "all") -> None:
         )
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler])
     logging.getLogger("aiogram").setLevel(logging.WARNING)
     for client in ("httpx", "httpcore"):  # they log addresses, and Telegram's hold the bot's token
         logging.getLogger(client).setLevel(logging.WARNING)
