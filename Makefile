@@ -24,7 +24,7 @@ doctor: .venv/run  ## what is configured, what is missing, what would not work
 	$(BIN)/gelombang doctor
 
 test: .venv/dev  ## all tests (PostgreSQL and Chromium are used where they are found)
-	timeout 900 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --durations 15
+	timeout 900 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 check: .venv/dev  ## format, lint, types, import contracts, compose.yaml, message catalogues, pending migrations
 	$(BIN)/ruff format --check .
@@ -79,7 +79,7 @@ fuzz: .venv/dev  ## throw broken things at every edge for long: parsers, routes,
 	$(BIN)/python -m fuzz --seconds $(SECONDS)
 
 fuzz-short: .venv/dev  ## a few seconds of each coverage-guided target, as the gate does
-	timeout 600 $(BIN)/python -m fuzz --seconds 5
+	timeout 600 $(BIN)/python -m fuzz --seconds 2
 
 audit: .venv/dev  ## known holes in what is pinned, and the licences of what is shipped
 	$(BIN)/python -m tools.audit

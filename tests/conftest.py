@@ -1,6 +1,7 @@
 """Databases, keys and clocks for tests. Each test that asks for ``db`` runs on SQLite and on PostgreSQL."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import socket
@@ -44,8 +45,16 @@ def keys() -> None:
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite database, to be copied: migrating one for every test would be most of the tests' time."""
-    path = tmp_path_factory.mktemp("template") / "template.db"
-    asyncio.run(_migrate(f"sqlite://{path}?journal_mode=DELETE"))
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the processes that test share one: each would take twenty seconds
+    path = folder / "template.db"
+    with (folder / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            made = folder / "template-being-made.db"
+            asyncio.run(_migrate(f"sqlite://{made}?journal_mode=DELETE"))
+            made.rename(path)
     return path
 
 

@@ -46,9 +46,10 @@ def test_whatever_is_thrown_at_a_route_is_answered_without_a_5xx(site: Site) -> 
     assert wrong == []
 
 
-def answered(site: Site, path: str, body: bytes, kind: str = JSON, **headers: str) -> None:
+def answered(site: Site, path: str, body: bytes, kind: str = JSON, *, later: bool = False, **headers: str) -> None:
+    """``later``: 503 is an answer too, for what can't be asked about now and is to be sent again."""
     status = site.send(request("POST", path, body, Content_Type=kind, **headers))
-    assert 200 <= status < 500, (status, site.log[-2_000:])
+    assert 200 <= status < 500 or (later and status == 503), (status, site.log[-2_000:])
 
 
 @tries(120)
@@ -74,7 +75,8 @@ def test_posts_of_the_chat_pages_with_anything_in_them(site: Site, posted: Any) 
 @tries(60)
 @given(event=CALLBACKS)
 def test_callbacks_of_xendit_with_anything_in_them(site: Site, event: Any) -> None:
-    answered(site, "/webhooks/xendit", json.dumps(event).encode())
+    # A failure is believed only when Xendit, which nobody plays here, says so too.
+    answered(site, "/webhooks/xendit", json.dumps(event).encode(), later=True)
 
 
 @tries(120)
