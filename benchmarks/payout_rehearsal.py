@@ -35,7 +35,8 @@ from models.enums import AccountKind, Channel, DueStatus, PlaceStatus, Randomnes
 from models.money import LedgerAccount
 from models.payout import Difference, Due, PayoutBatch
 from models.wave import Entry, Place, Wave
-from tests.payouts.bank import SECRET, free_port, link_all, sandbox_bank, summary
+from tests.payouts.bank import SECRET, link_all, sandbox_bank, summary
+from tools.cluster import free_port
 
 PEOPLE = int(os.environ.get("PEOPLE", "1500"))
 KILLS = int(os.environ.get("KILLS", "30"))

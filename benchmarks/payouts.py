@@ -40,7 +40,8 @@ from models.database import database, migrate
 from models.enums import AccountKind, Channel, PaymentStatus
 from models.money import LedgerAccount
 from models.payout import Difference, Payment, PayoutBatch
-from tests.payouts.bank import PROGRAMME, SECRET, free_port, link_all, sandbox_bank, summary, wave_of
+from tests.payouts.bank import PROGRAMME, SECRET, link_all, sandbox_bank, summary, wave_of
+from tools.cluster import free_port
 
 PAYOUTS = int(os.environ.get("PAYOUTS", "168111"))
 POSTINGS = int(os.environ.get("POSTINGS", "10000000"))

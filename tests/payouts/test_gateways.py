@@ -24,8 +24,9 @@ from domain import clock
 from domain.ports import AccountQuestion, GatewayUnavailableError, PaymentAnswer, PaymentOrder
 from models.enums import Match, PaymentOutcome
 from tests.handlers.talk import NOON
-from tests.payouts.bank import SECRET, free_port, sandbox_bank
+from tests.payouts.bank import SECRET, sandbox_bank
 from tests.peers.xendit import KEY, xendit_peer
+from tools.cluster import free_port
 
 QUESTION = AccountQuestion("ovo", "628120000001111", "Siti Aminah", "+628120000001111")
 ACCEPTED, PAID, FAILED = PaymentOutcome.ACCEPTED, PaymentOutcome.PAID, PaymentOutcome.FAILED

@@ -21,7 +21,8 @@ from handlers.engine import TurnResult
 from models.enums import BatchStatus, DueStatus, PaymentStatus
 from models.notice import Notice
 from models.payout import Difference, Due, Payment, PayoutBatch
-from tests.payouts.bank import PROGRAMME, SECRET, free_port, link_all, sandbox_bank, summary, wave_of
+from tests.payouts.bank import PROGRAMME, SECRET, link_all, sandbox_bank, summary, wave_of
+from tools.cluster import free_port
 
 
 async def _nobody(inbound: Inbound) -> TurnResult:
