@@ -1,6 +1,6 @@
-"""The three servers that `make bench-turns` compares, each started in a process of its own.
+"""The servers that `make bench-turns` compares, each started in a process of its own.
 
-All three do the same for the same updates: know the sender's step, take a name or go back, keep the new state and the
+All do the same for the same updates: know the sender's step, take a name or go back, keep the new state and the
 name, and put the next question with its keyboard into the webhook's response.
 """
 
@@ -11,27 +11,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 PATH = "/webhooks/telegram"
 SECRET = "benchmark-secret"
 TOKEN = "42:benchmark"
 SENDERS = 64
+CHATS = 20 * SENDERS
 
 
 def main() -> None:
-    """``turns_servers KIND FOLDER PORT API_URL SYNCHRONOUS``."""
-    kind, folder, port, api_url, synchronous = sys.argv[1:6]
+    """``turns_servers KIND FOLDER PORT API_URL DATABASE_URL``; no DATABASE_URL: state is kept in memory."""
+    kind, folder, port, api_url, url = sys.argv[1:6]
     if kind == "gelombang":
-        _gelombang(Path(folder), int(port), api_url, synchronous)
+        _gelombang(Path(folder), int(port), api_url, url)
+    elif kind == "aiogram on uvloop":
+        uvloop.run(_aiogram(int(port), api_url, url))
     else:
-        _aiogram(Path(folder), int(port), api_url, synchronous, durable=kind == "aiogram-tortoise")
+        asyncio.run(_aiogram(int(port), api_url, url))
 
 
-def _gelombang(folder: Path, port: int, api_url: str, synchronous: str) -> None:
-    from bot.app import serve
+def _gelombang(folder: Path, port: int, api_url: str, url: str) -> None:
+    from bot.cli import main as command
     from bot.settings import Settings
 
     values = {
-        "DATABASE_URL": f"sqlite://{folder}/bench.db?synchronous={synchronous}",
+        "DATABASE_URL": url,
         "PORT": str(port),
         "PUBLIC_URL": "https://bench.example",
         "KEY_FILE": f"{folder}/keys",
@@ -44,14 +49,14 @@ def _gelombang(folder: Path, port: int, api_url: str, synchronous: str) -> None:
         "LOG_LEVEL": "WARNING",
     }
     os.environ.update({f"GELOMBANG_{name}": value for name, value in values.items()})
-    settings = Settings()
-    asyncio.run(_seed(settings))
-    asyncio.run(serve(settings))
+    asyncio.run(_seed(Settings()))
+    command(["serve"])
 
 
 async def _seed(settings: Any) -> None:
     """Conversations at the question for the name, as if everything before had been answered."""
     from domain import clock
+    from domain.privacy.rules import NOTICE_VERSION
     from handlers.engine import address_lookup
     from models import crypto
     from models.database import database, migrate
@@ -64,13 +69,14 @@ async def _seed(settings: Any) -> None:
         tables = TurnTables(db)
         people = [
             (address_lookup(Channel.TELEGRAM, str(chat)), Channel.TELEGRAM.value, str(chat), "registration.name")
-            for chat in range(1000, 1000 + SENDERS)
+            for chat in range(1000, 1000 + CHATS)
         ]
         seats = await tables.begin(db, people, "id", clock.now())
         for seat in seats.values():
             seat.conversation.version = 1
             seat.conversation.draft = {
                 "consent": "2026-01-01T00:00:00+00:00",
+                "notice": NOTICE_VERSION,
                 "phone": "+6281234567890",
                 "phone_ok": True,
                 "card_photo": "0" * 32,
@@ -79,7 +85,7 @@ async def _seed(settings: Any) -> None:
         await tables.save(db, [seat.conversation for seat in seats.values()], clock.now())
 
 
-def _aiogram(folder: Path, port: int, api_url: str, synchronous: str, *, durable: bool) -> None:
+async def _aiogram(port: int, api_url: str, url: str) -> None:
     from aiogram import Bot, Dispatcher, Router
     from aiogram.client.session.aiohttp import AiohttpSession
     from aiogram.client.telegram import TelegramAPIServer
@@ -139,31 +145,27 @@ def _aiogram(folder: Path, port: int, api_url: str, synchronous: str, *, durable
         async def close(self) -> None:
             return
 
-    if durable:
+    if url:
         from benchmarks.turns_rows import Row
 
     session = AiohttpSession(api=TelegramAPIServer.from_base(api_url))
     bot = Bot(TOKEN, session=session)
-    dispatcher = Dispatcher(storage=TortoiseStorage() if durable else MemoryStorage())
+    dispatcher = Dispatcher(storage=TortoiseStorage() if url else MemoryStorage())
     dispatcher.include_router(router)
     app = web.Application()
     SimpleRequestHandler(dispatcher, bot, handle_in_background=False, secret_token=SECRET).register(app, path=PATH)
 
-    async def serve() -> None:
-        from tortoise.context import TortoiseContext
+    from tortoise.context import TortoiseContext
 
-        async with TortoiseContext() as context:
-            if durable:
-                url = f"sqlite://{folder}/bench.db?synchronous={synchronous}"
-                modules: dict[str, Any] = {"models": ["benchmarks.turns_rows"]}
-                await context.init(db_url=url, modules=modules, _enable_global_fallback=True)
-                await context.generate_schemas()
-            runner = web.AppRunner(app, access_log=None)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", port).start()
-            await asyncio.Event().wait()
-
-    asyncio.run(serve())
+    async with TortoiseContext() as context:
+        if url:
+            modules: dict[str, Any] = {"models": ["benchmarks.turns_rows"]}
+            await context.init(db_url=url, modules=modules, _enable_global_fallback=True)
+            await context.generate_schemas()
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -43,7 +44,7 @@ from bot.gateways.media import MediaFolder
 from bot.gateways.payouts.chosen import chosen as chosen_gateway
 from bot.gateways.twilio import Twilio
 from bot.limits import Limits
-from bot.logs import trace, trace_of
+from bot.logs import taking
 from bot.my_data import MyData
 from bot.notices import Notices
 from bot.partners import KycDesk
@@ -65,7 +66,7 @@ from domain.programme import DEFAULT, Programme, Sending, load, load_partners
 from domain.trainings.catalogue import Catalogue
 from handlers import i18n
 from handlers.conversation import Inbound, Photo
-from handlers.engine import Engine, Outgoing, TurnResult, address_lookup, outgoing
+from handlers.engine import Engine, Outgoing, TurnResult, TurnUnavailableError, address_lookup, outgoing
 from handlers.flows import STEPS
 from models import crypto
 from models.database import database
@@ -221,9 +222,14 @@ class App:
                     external_id=inbound.external_id,
                     problem="limits.too_fast",
                 )
-        trace.set(trace_of(inbound.channel, inbound.external_id))
-        with self.measured.turn(inbound.channel):
+        taking.set((inbound.channel, inbound.external_id))
+        began = time.perf_counter()
+        try:
             result = await self.engine.take_turn(inbound)
+        except TurnUnavailableError:
+            self.measured.unavailable(inbound.channel)
+            raise
+        self.measured.taken(inbound.channel, time.perf_counter() - began)
         if not result.repeated:  # a repeat's replies are on their way already, or the sweep has them
             self.delivery.post(result.replies)
         return result

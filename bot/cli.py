@@ -140,7 +140,9 @@ def _prepare(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    from bot.app import Role, serve  # noqa: PLC0415 - the web server is only loaded where it is used
+    import uvloop  # noqa: PLC0415 - what serves is only loaded where it is used
+
+    from bot.app import Role, serve  # noqa: PLC0415
     from bot.sandbox_bank.child import bank_beside  # noqa: PLC0415
 
     async def with_bank() -> None:
@@ -149,7 +151,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
     _prepare(settings, options)
     if not options.fake_providers:
-        asyncio.run(with_bank())
+        uvloop.run(with_bank())
         return 0
     from bot.phones import fake_providers  # noqa: PLC0415
 
@@ -157,7 +159,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         async with bank_beside(settings), fake_providers(settings) as (changed, phones):
             await serve(changed, phones.add_routes)
 
-    asyncio.run(with_phones())
+    uvloop.run(with_phones())
     return 0
 
 

@@ -104,17 +104,17 @@ class Delivery:
 
     def post(self, messages: Sequence[Outgoing], deadline: float | None = None) -> None:
         """Deliver committed messages; returns at once. ``deadline``: the end of their lease by the loop's clock."""
-        deadline = deadline or asyncio.get_running_loop().time() + LEASE.total_seconds()
         for message in messages:
             row = message.row
             if row.status == OutboxStatus.ATTEMPTING:
+                deadline = deadline or asyncio.get_running_loop().time() + LEASE.total_seconds()
                 key = f"{row.channel}:{row.address_id or message.body.to}"
                 if key in self._queues:
                     self._queues[key].append((message, deadline))
                 else:
                     self._queues[key] = deque([(message, deadline)])
                     self._started.put_nowait(key)
-            else:
+            elif self._readers:
                 for reader in self._readers.get(row.address_id, ()):
                     reader.set()
 

@@ -110,15 +110,13 @@ class Limits:
         what does not fit there is.
         """
         signed = request.path.startswith("/webhooks/")
-        address = address_of(request, self._proxies)
-        wait = 0.0 if signed else self._addresses.take(address)
-        if wait:
+        if not signed and (wait := self._addresses.take(address_of(request, self._proxies))):
             self._alarms[AlarmKind.FLOOD, "address"] += 1
             return _too_many(wait)
         response = await handler(request)
         if response.status in {401, 403}:
             self.failed(request.match_info.route.resource.canonical if request.match_info.route.resource else "?")
-            if signed and (wait := self._failures.take(address)):
+            if signed and (wait := self._failures.take(address_of(request, self._proxies))):
                 return _too_many(wait)
         return response
 

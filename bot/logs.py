@@ -10,7 +10,8 @@ from contextvars import ContextVar
 
 from pythonjsonlogger.json import JsonFormatter
 
-trace: ContextVar[str] = ContextVar("trace", default="-")
+taking: ContextVar[tuple[str, str] | None] = ContextVar("taking", default=None)
+"""Channel and id of the message that is being taken; its trace is made where a line is written."""
 
 
 def trace_of(channel: str, external_id: str) -> str:
@@ -20,7 +21,8 @@ def trace_of(channel: str, external_id: str) -> str:
 
 class _Traced(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        record.trace = trace.get()
+        message = taking.get()
+        record.trace = trace_of(*message) if message else "-"
         return True
 
 

@@ -3,8 +3,7 @@
 import asyncio
 import hmac
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -13,7 +12,6 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot.web import guarded
 from domain.staff import figures
-from handlers.engine import TurnUnavailableError
 from models.database import pending_migrations
 from models.enums import Channel
 
@@ -50,17 +48,14 @@ class Measured:
         # A label's child is looked up once: this is the hot path.
         self._taken = {channel: self._turns.labels(channel.value, "taken") for channel in Channel}
 
-    @contextmanager
-    def turn(self, channel: Channel) -> Iterator[None]:
-        """One message, from its arrival to its commit."""
-        began = time.perf_counter()
-        try:
-            yield
-        except TurnUnavailableError:
-            self._turns.labels(channel.value, "unavailable").inc()
-            raise
-        self._seconds.observe(time.perf_counter() - began)
+    def taken(self, channel: Channel, seconds: float) -> None:
+        """A message was taken, so long after it arrived."""
+        self._seconds.observe(seconds)
         self._taken[channel].inc()
+
+    def unavailable(self, channel: Channel) -> None:
+        """The database could not take a message."""
+        self._turns.labels(channel.value, "unavailable").inc()
 
 
 class Probes:

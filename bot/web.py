@@ -60,6 +60,8 @@ async def limited_body(request: web.Request, most: int) -> bytes:
     """A request's body; one that is longer is cut off at a byte too many. Raises one of UNREADABLE, also where it is
     sent slower than any phone does.
     """
+    if request.content.is_eof():  # it came with the head, as short ones do: nothing to wait for
+        return request.content.read_nowait(most + 1)
     body = bytearray()
     async with asyncio.timeout(BODY_SECONDS):
         while len(body) <= most and (part := await request.content.read(most + 1)):
@@ -74,10 +76,11 @@ def guarded(handler: Handler) -> Handler:
     """An unexpected error becomes a 500 without a word of what was sent, in the answer or in the log."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            _ = request.if_modified_since, request.if_unmodified_since, request.if_range
-        except OverflowError:  # a year that no calendar has; aiohttp would break off over it when it sends a file
-            return web.Response(status=400)
+        if request.method != "POST":
+            try:
+                _ = request.if_modified_since, request.if_unmodified_since, request.if_range
+            except OverflowError:  # a year that no calendar has; aiohttp would break off over it when it sends a file
+                return web.Response(status=400)
         try:
             return await handler(request)
         except web.HTTPException:
@@ -116,7 +119,7 @@ def application(*middlewares: Any, https: bool = False) -> web.Application:
         """Headers of every answer, errors included; what a page says of itself stays."""
         headers = response.headers
         headers.pop("Server", None)
-        page = response.content_type == "text/html"
+        page = headers.get("Content-Type", "").startswith("text/html")
         for name, value in SECURITY_HEADERS.items() if page else BARE_HEADERS:
             headers.setdefault(name, value)
         if https:

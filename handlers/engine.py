@@ -22,6 +22,7 @@ from domain.errors import DomainError
 from domain.programme import Programme
 from domain.staff import members
 from domain.staff.actions import TICKET
+from domain.staff.rules import Member
 from handlers import i18n, keywords, staff_keywords
 from handlers.conversation import (
     NO_TRAININGS,
@@ -106,14 +107,11 @@ class _Ticket:
     """A turn that waits for its commit."""
 
     inbound: Inbound
+    key: tuple[str, str]
     lookup: bytes
     future: "asyncio.Future[TurnResult]"
     inbound_id: int = 0
     replies: list[Outgoing] = field(default_factory=list)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.inbound.channel.value, self.inbound.external_id
 
     def settle(self, result: TurnResult | BaseException) -> None:
         if self.future.done():  # the caller went away; the turn counts all the same
@@ -136,9 +134,9 @@ def outgoing(row: OutboxRow) -> Outgoing:
 class Engine:
     """Takes turns on one database connection. ``run`` must be running for ``take_turn`` to return.
 
-    ``on_act`` is called after turns that may have left slow work. The replies are the caller's to deliver.
-    ``open_wave`` is what screens say of the wave that can be joined, ``catalogue`` the trainings they show: whoever
-    knows better sets them.
+    ``on_act`` is called after turns that wrote to the tables and may have left slow work. The replies are the caller's
+    to deliver. ``open_wave`` is what screens say of the wave that can be joined, ``catalogue`` the trainings they show:
+    whoever knows better sets them.
     """
 
     def __init__(
@@ -160,7 +158,8 @@ class Engine:
 
     async def take_turn(self, inbound: Inbound) -> TurnResult:
         """Take one message; returns after the commit. Raises TurnUnavailableError when the database can't."""
-        ticket = _Ticket(inbound, lookup(inbound), asyncio.get_running_loop().create_future())
+        key = inbound.channel.value, inbound.external_id
+        ticket = _Ticket(inbound, key, lookup(inbound), asyncio.get_running_loop().create_future())
         self._waiting.append(ticket)
         self._arrived.set()
         return await ticket.future
@@ -190,7 +189,7 @@ class Engine:
         """Commit a group, once more after a passing fault; gives those that need a transaction of their own."""
         for attempt in (1, 2):
             try:
-                left = await self._commit(group, acts=acts)
+                left, acted = await self._commit(group, acts=acts)
                 break
             except Exception as error:  # noqa: BLE001 - whatever it is, every ticket must get its answer
                 if is_transient(error):
@@ -204,7 +203,7 @@ class Engine:
                     return group
                 await self._record_poison(group[0], error)
                 return []
-        if acts:
+        if acted:
             self._on_act()
         await self._answer([ticket for ticket in group if ticket not in left])
         return left
@@ -231,8 +230,12 @@ class Engine:
             log.error("turn could not be recorded: %s", _where(second))
             ticket.settle(TurnUnavailableError(type(second).__name__))
 
-    async def _commit(self, group: list[_Ticket], *, acts: bool, poison: Exception | None = None) -> list[_Ticket]:
-        """One transaction. ``poison`` is the error of an earlier try, to be recorded instead of trying again."""
+    async def _commit(
+        self, group: list[_Ticket], *, acts: bool, poison: Exception | None = None
+    ) -> tuple[list[_Ticket], bool]:
+        """One transaction; gives the turns that are left to another, and whether any wrote to the tables. ``poison`` is
+        the error of an earlier try, to be recorded instead of trying again.
+        """
         now = self._clock()
         for ticket in group:
             ticket.inbound_id, ticket.replies = 0, []
@@ -244,21 +247,22 @@ class Engine:
                     ticket.inbound_id = claimed
                     fresh.append(ticket)
             if not fresh:
-                return []
+                return [], False
             work = _Work(self, db, now, await self._seats(db, fresh, now), acts=acts, poison=poison)
             for ticket in fresh:
                 await work.take(ticket)
             await work.save()
         # A repeat of a turn that is left to another transaction is left with it.
         keys = {ticket.key for ticket in work.left}
-        return work.left + [ticket for ticket in group if not ticket.inbound_id and ticket.key in keys]
+        again = [ticket for ticket in group if not ticket.inbound_id and ticket.key in keys]
+        return work.left + again, work.acted
 
     async def _seats(self, db: BaseDBAsyncClient, fresh: list[_Ticket], now: datetime) -> dict[bytes | int, Seat]:
         lookups = {ticket.lookup for ticket in fresh if ticket.inbound.channel != Channel.INTERNAL}
         ids = {int(ticket.inbound.address) for ticket in fresh if ticket.inbound.channel == Channel.INTERNAL}
         seats = await self.tables.lock(db, sorted(lookups), sorted(ids))
-        missing = {ticket.lookup: ticket.inbound for ticket in fresh if ticket.lookup in lookups - seats.keys()}
-        if missing:
+        if unknown := lookups - seats.keys():
+            missing = {ticket.lookup: ticket.inbound for ticket in fresh if ticket.lookup in unknown}
             people = [
                 (
                     key,
@@ -271,7 +275,7 @@ class Engine:
             seats |= await self.tables.begin(db, people, i18n.DEFAULT_LANGUAGE, now)
         return seats
 
-    def turn(self, inbound: Inbound, row: ConversationRow, now: datetime) -> Turn:
+    def turn(self, inbound: Inbound, row: ConversationRow, now: datetime, staff: Member | None = None) -> Turn:
         """What a step sees."""
         return Turn(
             inbound=inbound,
@@ -284,6 +288,7 @@ class Engine:
             step=row.step,
             open_wave=self.open_wave,
             catalogue=self.catalogue,
+            staff=staff,
         )
 
 
@@ -307,6 +312,7 @@ class _Work:
         self._rows: list[OutboxRow] = []
         self._failures: list[tuple[_Ticket, str, Exception]] = []
         self.left: list[_Ticket] = []
+        self.acted = False
 
     async def take(self, ticket: _Ticket) -> None:
         """Let the current step answer one message."""
@@ -331,6 +337,7 @@ class _Work:
                     self._blocked.add(row.id)
                     self.left.append(ticket)
                     return
+                self.acted = True
                 async with in_transaction():  # a savepoint: a refusal keeps the inbound row and the reply
                     outcome = await outcome.action()
         except DomainError as error:
@@ -349,8 +356,8 @@ class _Work:
             return self._engine.turn(inbound, seat.conversation, self._now)
         if inbound.text is not None:  # some of it is kept in plain columns, which take no control characters
             inbound = msgspec.structs.replace(inbound, text=_CONTROL.sub("", inbound.text))
-        turn = self._engine.turn(inbound, seat.conversation, self._now)
-        return msgspec.structs.replace(turn, staff=await members.at(seat.conversation.id, self._now))
+        staff = await members.at(seat.conversation.id, self._now)
+        return self._engine.turn(inbound, seat.conversation, self._now, staff)
 
     async def _refused(self, turn: Turn, error: DomainError) -> Stay:
         if turn.staff is not None and error.code.startswith("staff."):
@@ -381,8 +388,7 @@ class _Work:
             inbound = turn.inbound
             if inbound.channel != seat.channel:
                 inbound = msgspec.structs.replace(inbound, channel=Channel(seat.channel))
-            drawn = msgspec.structs.replace(self._engine.turn(inbound, row, self._now), staff=turn.staff)
-            replies.append(STEPS[row.step][1].prompt(drawn))
+            replies.append(STEPS[row.step][1].prompt(self._engine.turn(inbound, row, self._now, turn.staff)))
         self._changed[row.id] = row
         # The platform repeats a message when it did not get the response, and then gets the same reply again. Of
         # several replies none is carried: they would arrive out of order.
@@ -401,8 +407,9 @@ class _Work:
         there = reply if isinstance(reply, Elsewhere) else None
         if body.say.choices and there is None:
             version = conversation.version
-            marked = tuple([msgspec.structs.replace(each, id=f"{each.id}~{version}") for each in body.say.choices])
-            body = Body(msgspec.structs.replace(body.say, choices=marked), body.to)
+            say = body.say
+            marked = tuple([Choice(f"{each.id}~{version}", each.key, each.params, each.detail) for each in say.choices])
+            body = Body(Say(say.key, say.params, marked, say.ask, say.files, say.live), body.to)
         row = OutboxRow(
             id=0,
             conversation_id=there.conversation_id if there else conversation.id,

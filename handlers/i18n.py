@@ -62,13 +62,19 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 @cache
+def _words(language: str, key: str) -> str:
+    """A key that a language lacks falls back to Indonesian; an unknown key is an error."""
+    return catalogue(language).get(key) or catalogue(DEFAULT_LANGUAGE)[key]
+
+
+@cache
 def _locale(language: str) -> Locale:
     return Locale.parse(language)
 
 
 def text(language: str, key: str, params: dict[str, Any] | None = None) -> str:
-    """The words for a key. A key that a language lacks falls back to Indonesian; an unknown key is an error."""
-    words = catalogue(language).get(key) or catalogue(DEFAULT_LANGUAGE)[key]
+    """The words for a key, with its parameters."""
+    words = _words(language, key)
     if not params:
         return words
     return words.format_map({name: _formatted(language, name, value) for name, value in params.items()})
@@ -85,6 +91,8 @@ def _written_date(language: str, day: str) -> str:
 
 
 def _formatted(language: str, name: str, value: Any) -> Any:
+    if "_" not in name:
+        return value
     if name.endswith("_date"):
         return _written_date(language, value)
     if name.endswith("_time"):

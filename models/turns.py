@@ -76,6 +76,12 @@ _OUTBOX = (
 )
 
 
+_SEAT = (
+    "a.lookup, c.id, a.id AS address_id, a.channel, a.reachable, c.language, c.step, c.version, c.draft, c.person_id, "
+    "c.last_address_id"
+)
+
+
 @cache
 def _marks(mark: str, count: int, first: int = 1) -> str:
     return ", ".join([f"{mark}{number}" for number in range(first, first + count)])
@@ -107,6 +113,14 @@ class TurnTables:
     def _marks(self, count: int) -> str:
         return _marks(self._mark, count)
 
+    async def _fetch(self, db: BaseDBAsyncClient, statement: str, args: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Rows by position. SQLite's can be read so as they come, a dict of each costs three times the statement;
+        for PostgreSQL Tortoise gives the rows of an INSERT as dicts alone.
+        """
+        if self._postgres:
+            return [tuple(row.values()) for row in await db.execute_query_dict(statement, list(args))]
+        return (await db.execute_query(statement, list(args)))[1]  # type: ignore[return-value]
+
     def _rows(self, rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
         return _row_marks(self._mark, len(rows), len(rows[0])), [value for row in rows for value in row]
 
@@ -116,12 +130,13 @@ class TurnTables:
         """Take messages: ids of those that were not taken before. Sorted, so that two processes never deadlock."""
         moment = self.moment(now)
         values, args = self._rows([(channel, external, moment) for channel, external in sorted(keys)])
-        rows = await db.execute_query_dict(
+        rows = await self._fetch(
+            db,
             f"INSERT INTO inbound (channel, external_id, received_at) VALUES {values} "  # noqa: S608
             "ON CONFLICT DO NOTHING RETURNING id, channel, external_id",
             args,
         )
-        return {(row["channel"], row["external_id"]): row["id"] for row in rows}
+        return {(channel, external): number for number, channel, external in rows}
 
     async def release(self, db: BaseDBAsyncClient, ids: Sequence[int]) -> None:
         """Give messages back that this transaction claimed but leaves to another one."""
@@ -178,27 +193,25 @@ class TurnTables:
         found: dict[bytes | int, Seat] = {}
         shared: dict[int, ConversationRow] = {}
         tail = "ORDER BY c.id" + (" FOR UPDATE OF c" if self._postgres else "")
-        columns = (
-            "c.id, c.language, c.step, c.version, c.draft, c.person_id, c.last_address_id, "
-            "a.id AS address_id, "
-            "a.channel, a.lookup, a.reachable"
-        )
         if lookups:
-            rows = await db.execute_query_dict(
-                f"SELECT {columns} FROM address a JOIN conversation c ON c.id = a.conversation_id "  # noqa: S608
+            rows = await self._fetch(
+                db,
+                f"SELECT {_SEAT} FROM address a JOIN conversation c ON c.id = a.conversation_id "  # noqa: S608
                 f"WHERE a.lookup IN ({self._marks(len(lookups))}) {tail}",
-                list(lookups),
+                lookups,
             )
-            for row in rows:
-                found[bytes(row["lookup"])] = _seat(row, shared)
+            for lookup, *row in rows:
+                found[bytes(lookup)] = _seat(row, shared)
         if ids:
-            rows = await db.execute_query_dict(
-                f"SELECT {columns} FROM conversation c JOIN address a ON a.id = c.last_address_id "  # noqa: S608
+            rows = await self._fetch(
+                db,
+                f"SELECT {_SEAT} FROM conversation c JOIN address a ON a.id = c.last_address_id "  # noqa: S608
                 f"WHERE c.id IN ({self._marks(len(ids))}) {tail}",
-                list(ids),
+                ids,
             )
-            for row in rows:
-                found[row["id"]] = _seat(row, shared)
+            for _, *row in rows:
+                seat = _seat(row, shared)
+                found[seat.conversation.id] = seat
         return found
 
     async def begin(
@@ -281,13 +294,14 @@ class TurnTables:
                 for row in rows
             ]
         )
-        inserted = await db.execute_query_dict(
+        inserted = await self._fetch(
+            db,
             "INSERT INTO outbox (conversation_id, address_id, channel, inbound_id, position, key, step, language, "  # noqa: S608
             f"body, status, lease_until, created_at, notice_id) VALUES {values} "
             "RETURNING id, inbound_id, position",
             args,
         )
-        ids = {(row["inbound_id"], row["position"]): row["id"] for row in inserted}
+        ids = {(inbound_id, position): number for number, inbound_id, position in inserted}
         for row in rows:
             row.id = ids[row.inbound_id, row.position]
 
@@ -513,20 +527,17 @@ def is_transient(error: BaseException) -> bool:
     )
 
 
-def _seat(row: dict[str, Any], shared: dict[int, ConversationRow]) -> Seat:
+def _seat(row: Sequence[Any], shared: dict[int, ConversationRow]) -> Seat:
+    """``row`` as ``_SEAT`` names it, without the lookup."""
+    number, address_id, channel, reachable, language, step, version, draft, person_id, last = row
     # Two addresses of one person share one row, so that the second turn sees what the first one did.
-    conversation = shared.get(row["id"])
+    conversation = shared.get(number)
     if conversation is None:
-        conversation = shared[row["id"]] = ConversationRow(
-            id=row["id"],
-            last_address_id=row["last_address_id"] or row["address_id"],
-            language=row["language"],
-            step=row["step"],
-            version=row["version"],
-            draft=msgspec.msgpack.decode(crypto.ring().open(bytes(row["draft"]), DRAFT_CONTEXT)),
-            person_id=row["person_id"],
+        opened = msgspec.msgpack.decode(crypto.ring().open(bytes(draft), DRAFT_CONTEXT))
+        conversation = shared[number] = ConversationRow(
+            number, last or address_id, language, step, version, opened, person_id
         )
-    return Seat(row["address_id"], row["channel"], bool(row["reachable"]), conversation)
+    return Seat(address_id, channel, bool(reachable), conversation)
 
 
 def _outbox(row: dict[str, Any]) -> OutboxRow:
