@@ -44,7 +44,6 @@ from bot.gateways.media import MediaFolder
 from bot.gateways.payouts.chosen import chosen as chosen_gateway
 from bot.gateways.twilio import Twilio
 from bot.limits import Limits
-from bot.logs import taking
 from bot.my_data import MyData
 from bot.notices import Notices
 from bot.partners import KycDesk
@@ -68,7 +67,7 @@ from handlers import i18n
 from handlers.conversation import Inbound, Photo
 from handlers.engine import Engine, Outgoing, TurnResult, TurnUnavailableError, address_lookup, outgoing
 from handlers.flows import STEPS
-from models import crypto
+from models import crypto, trace
 from models.database import database
 from models.enums import Channel
 
@@ -158,6 +157,7 @@ class App:
         media = MediaFolder(settings.media_dir)
         self.charts = Charts()
         self.measured = Measured()
+        self.engine.on_refused, self.delivery.on_called = self.measured.refused, self.measured.called
         self.limits = Limits(now, settings.requests_a_minute, settings.new_chats_an_hour, settings.proxies)
         self.alarms = Alarms(now, self.receive)
         self.data_rights = DataRights(db, programme, media, now, self.receive)
@@ -212,6 +212,7 @@ class App:
     async def receive(self, inbound: Inbound) -> TurnResult:
         """Take a message and deliver the replies: what every channel calls."""
         if inbound.channel != Channel.INTERNAL:
+            trace.begin(inbound.channel, inbound.external_id)
             told = self.limits.chat(f"{inbound.channel}:{inbound.address}")
             if told is False:  # a flood was told so a moment ago: nothing is taken, and nothing is sent again
                 return TurnResult([], repeated=True)
@@ -222,7 +223,6 @@ class App:
                     external_id=inbound.external_id,
                     problem="limits.too_fast",
                 )
-        taking.set((inbound.channel, inbound.external_id))
         began = time.perf_counter()
         try:
             result = await self.engine.take_turn(inbound)
@@ -230,6 +230,8 @@ class App:
             self.measured.unavailable(inbound.channel)
             raise
         self.measured.taken(inbound.channel, time.perf_counter() - began)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s message taken%s", inbound.channel, " before" if result.repeated else "")
         if not result.repeated:  # a repeat's replies are on their way already, or the sweep has them
             self.delivery.post(result.replies)
         return result
@@ -424,7 +426,8 @@ async def serve(
     outside = _Outside.of(settings)
     async with running(settings, outside.senders, outside.remotes, role) as app:
         site = webserver.application(app.limits.middleware, https=settings.public_url.startswith("https:"))
-        Probes(app.db, lambda: app.draining, settings.metrics_token.get_secret_value(), app.measured).add_routes(site)
+        token = settings.metrics_token.get_secret_value()
+        Probes(app.db, lambda: app.draining, token, app.measured, app.programme.sending.pace).add_routes(site)
         if role in {Role.ALL, Role.WEB}:
             _add_pages(site, app)
             outside.add_routes(site, app)

@@ -19,6 +19,7 @@ from bot.channel import Ask, GiveUp, Retry, Sender, SendError, Sent, Tracing, Tr
 from bot.tasks import unless_cancelled
 from handlers.engine import LEASE, Outgoing, outgoing
 from handlers.i18n import Rendered
+from models import trace
 from models.enums import Channel, OutboxStatus
 from models.notices import NoticeTables
 from models.turns import OutboxRow
@@ -94,6 +95,7 @@ class Delivery:
         self._settled: list[Settled] = []
         self._used: Counter[str] = Counter()
         self.on_settled: OnSettled | None = None
+        self.on_called: Callable[[str, str], None] | None = None  # channel, and the error's code or nothing
         self._flush = asyncio.Event()
         self._paused_until: dict[str, float] = {}
         self._put_back: dict[str, float] = {}
@@ -169,6 +171,7 @@ class Delivery:
         later = held if held > 0 else None
         while queue:
             message, deadline = queue[0]
+            trace.go_on(message.body.trace)
             try:
                 if later is None:
                     later = await self._send(message, deadline)
@@ -223,12 +226,14 @@ class Delivery:
     async def _call(
         self, sender: Sender, to: str, rendered: Rendered, row: OutboxRow, *, once: bool
     ) -> Sent | SendError:
-        if not once:
-            return await sender.send(to, rendered, row.id)
-        # Said before the call: after a crash nobody takes it for one that was never tried.
-        await self._tables.begin_attempt(self._db, row.id, row.attempts)
+        if once:  # said before the call: after a crash nobody takes it for one that was never tried
+            await self._tables.begin_attempt(self._db, row.id, row.attempts)
         result = await sender.send(to, rendered, row.id)
-        if isinstance(result, SendError) and not result.maybe:
+        code = result.code if isinstance(result, SendError) else ""
+        if self.on_called is not None:
+            self.on_called(row.channel, code)
+        log.debug("message %d on %s: %s", row.id, row.channel, code or "sent")
+        if once and isinstance(result, SendError) and not result.maybe:
             await self._tables.begin_attempt(self._db, row.id, 0)
         return result
 
@@ -298,10 +303,13 @@ class Delivery:
                 )
                 if row is None:
                     continue
+                trace.go_on(outgoing(row).body.trace)
+                log.debug("message %d on %s is %s", row.id, row.channel, report.status)
                 if report.error is not None:
                     await self._note_failure(db, row, report.error)
                 if row.notice_id:
                     outcomes.append(Settled(row, report.status, report.provider_id, report.error))
+            trace.go_on("")
             if outcomes and self.on_settled:
                 await self.on_settled(db, outcomes)
 

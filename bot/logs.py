@@ -1,33 +1,28 @@
 """How a process writes its log: lines for people, or JSON for a collector. No line carries anything personal.
 
-Every message has a trace, a digest of the id that its platform gave it: what is logged while it is taken carries it,
-and a message that was sent again has the same trace in whichever process took it.
+Every line has the trace of the message from outside that it is about (models.trace).
 """
 
-import hashlib
 import logging
-from contextvars import ContextVar
 
 from pythonjsonlogger.json import JsonFormatter
 
-taking: ContextVar[tuple[str, str] | None] = ContextVar("taking", default=None)
-"""Channel and id of the message that is being taken; its trace is made where a line is written."""
+from models import trace
 
-
-def trace_of(channel: str, external_id: str) -> str:
-    """The trace of a message: not what was said, nor by whom."""
-    return hashlib.blake2b(f"{channel}\0{external_id}".encode(), digest_size=6).hexdigest()
+OURS = ("bot", "domain", "handlers", "models")
 
 
 class _Traced(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        message = taking.get()
-        record.trace = trace_of(*message) if message else "-"
+        current = trace.current()
+        record.trace, record.about = current or "-", f" [{current}]" if current else ""
         return True
 
 
 def set_up(level: str, form: str, role: str = "all") -> None:
-    """Set the root logger; ``form`` is text or json."""
+    """Set the loggers; ``form`` is text or json. ``level`` is for this program's own lines: libraries are heard from
+    warnings on, since below that they quote what they were given (statements with their values, addresses, tokens).
+    """
     handler = logging.StreamHandler()
     handler.addFilter(_Traced())
     if form == "json":
@@ -40,8 +35,7 @@ def set_up(level: str, form: str, role: str = "all") -> None:
             )
         )
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler])
-    logging.getLogger("aiogram").setLevel(logging.WARNING)
-    for client in ("httpx", "httpcore"):  # they log addresses, and Telegram's hold the bot's token
-        logging.getLogger(client).setLevel(logging.WARNING)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s%(about)s: %(message)s"))
+    logging.basicConfig(level=max(logging.WARNING, logging.getLevelNamesMapping()[level]), handlers=[handler])
+    for name in OURS:
+        logging.getLogger(name).setLevel(level)

@@ -189,11 +189,11 @@ class Notices:
 def _in_chat(channel: Channel, row: NoticeRow, position: int, talk: TalkRow, templates: Templates) -> Outgoing:
     template = templates.get(talk.language, {}).get(row.kind, "") if row.template else ""
     to = "" if channel in PULLED else talk.address(row.address_id)
-    return _outgoing(channel, row, position, talk, Body(_say(channel, row), to, template))
+    return _outgoing(channel, row, position, talk, Body(_say(channel, row), to, template, row.trace))
 
 
 def _by_sms(row: NoticeRow, position: int, talk: TalkRow, phone: str, link: str) -> Outgoing:
-    return _outgoing(Channel.SMS, row, position, talk, Body(_say(Channel.SMS, row, link=link), phone))
+    return _outgoing(Channel.SMS, row, position, talk, Body(_say(Channel.SMS, row, link=link), phone, trace=row.trace))
 
 
 def _say(channel: Channel, row: NoticeRow, **more: str) -> Say:

@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -11,9 +11,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from bot.web import guarded
+from domain import clock
 from domain.staff import figures
 from models.database import pending_migrations
 from models.enums import Channel
+from models.notice import SenderState
 
 FRESH_SECONDS = 10.0
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
@@ -45,6 +47,16 @@ class Measured:
         self._turns = Counter(
             "gelombang_turns", "Messages by channel and outcome", ("channel", "outcome"), registry=self.registry
         )
+        self._sent = Counter("gelombang_sent", "Messages that a platform took", ("channel",), registry=self.registry)
+        self._errors = Counter(
+            "gelombang_send_errors", "Calls to a platform that failed", ("channel", "code"), registry=self.registry
+        )
+        self._refusals = Counter(
+            "gelombang_refusals",
+            "Answers that were not taken, by the words they got",
+            ("code",),
+            registry=self.registry,
+        )
         # A label's child is looked up once: this is the hot path.
         self._taken = {channel: self._turns.labels(channel.value, "taken") for channel in Channel}
 
@@ -52,6 +64,17 @@ class Measured:
         """A message was taken, so long after it arrived."""
         self._seconds.observe(seconds)
         self._taken[channel].inc()
+
+    def refused(self, code: str) -> None:
+        """Somebody's answer was not taken; ``code`` is the key of what they read."""
+        self._refusals.labels(code).inc()
+
+    def called(self, channel: str, code: str) -> None:
+        """A platform was asked to send a message; ``code`` is its error's, empty where it took it."""
+        if code:
+            self._errors.labels(channel, code).inc()
+        else:
+            self._sent.labels(channel).inc()
 
     def unavailable(self, channel: Channel) -> None:
         """The database could not take a message."""
@@ -61,13 +84,34 @@ class Measured:
 class Probes:
     """``/health`` is in every application; here are ``/ready`` and ``/metrics``."""
 
-    def __init__(self, db: BaseDBAsyncClient, draining: Callable[[], bool], token: str, measured: Measured) -> None:
+    def __init__(
+        self,
+        db: BaseDBAsyncClient,
+        draining: Callable[[], bool],
+        token: str,
+        measured: Measured,
+        pace: Mapping[str, float],
+    ) -> None:
         self._db, self._draining, self._token, self._measured = db, draining, token.encode(), measured
         self._migrated = False
         registry = measured.registry
         self._queued = Gauge("gelombang_queue", "What waits, by queue", ("queue",), registry=registry)
         self._delivered = Gauge(
             "gelombang_messages", "The last messages by standing", ("channel", "status"), registry=registry
+        )
+        self._pace = Gauge(
+            "gelombang_pace", "Messages a second that a sender may send", ("channel",), registry=registry
+        )
+        for channel, rate in pace.items():
+            self._pace.labels(channel).set(rate)
+        self._paused = Gauge(
+            "gelombang_paused_seconds",
+            "For how long a platform wants to be left alone",
+            ("channel",),
+            registry=registry,
+        )
+        self._booked = Gauge(
+            "gelombang_booked_seconds", "How far ahead a sender's pace is booked", ("channel",), registry=registry
         )
         self._funnel = Gauge("gelombang_funnel", "People by stage, as last counted", ("stage",), registry=registry)
         self._alarms = Gauge("gelombang_alarms", "What looks like an attack, ever", ("kind",), registry=registry)
@@ -117,6 +161,10 @@ class Probes:
             self._delivered.labels(row["channel"], row["status"]).set(row["n"])
         for row in await self._db.execute_query_dict(ALARMS):
             self._alarms.labels(row["kind"]).set(row["n"])
+        now = clock.now()
+        for sender in await SenderState.all():
+            for gauge, until in ((self._paused, sender.paused_until), (self._booked, sender.next_at)):
+                gauge.labels(sender.name).set(max(0.0, (until - now).total_seconds()) if until else 0.0)
         counted = await figures.latest()
         for stage, number in (figures.opened(counted).stages() if counted else {}).items():
             self._funnel.labels(stage).set(number)

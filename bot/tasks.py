@@ -5,6 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from models import trace
+
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 15.0
@@ -31,7 +33,9 @@ async def again_and_again(name: str, work: Callable[[], Awaitable[object]], paus
 
 
 class Work(Generic[Task]):
-    """Doing what ``claim`` gives, a few at a time. ``do`` answers for its own errors: what it raises is only logged."""
+    """Doing what ``claim`` gives, a few at a time. ``do`` answers for its own errors: what it raises is only logged.
+    Lines about a task carry its ``trace``, where its row has one.
+    """
 
     def __init__(
         self, name: str, claim: Callable[[], Awaitable[Task | None]], do: Callable[[Task], Awaitable[None]]
@@ -69,7 +73,9 @@ class Work(Generic[Task]):
             return None
 
     async def _guarded(self, task: Task) -> None:
+        trace.go_on(getattr(task, "trace", ""))
         try:
             await self._do(task)
+            log.debug("%s: a task is done", self._name)
         except Exception as error:  # noqa: BLE001 - the row stays and is taken up again when its lease ends
             log.warning("%s: a task waits for its lease to end: %s", self._name, type(error).__name__)

@@ -46,7 +46,7 @@ from handlers.conversation import (
 )
 from handlers.conversations import privacy, talk
 from handlers.flows import FIRST_STEP, STAFF_FIRST_STEP, STEPS
-from models import crypto
+from models import crypto, trace
 from models.enums import Channel, OutboxStatus
 from models.turns import ConversationRow, OutboxRow, Seat, TurnTables, is_transient
 
@@ -69,12 +69,14 @@ SENT, ATTEMPTING = OutboxStatus.SENT.value, OutboxStatus.ATTEMPTING.value
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an outbox row says; ``to`` names the recipient where it is no chat of the person, ``template`` the
-    provider's id of the approved template that says it.
+    provider's id of the approved template that says it. ``trace`` is of the message that it came of (models.trace), for
+    who sends it later.
     """
 
     say: Say
     to: str = ""
     template: str = ""
+    trace: str = ""
 
 
 @dataclass(slots=True)
@@ -110,6 +112,7 @@ class _Ticket:
     key: tuple[str, str]
     lookup: bytes
     future: "asyncio.Future[TurnResult]"
+    begun: trace.Begun
     inbound_id: int = 0
     replies: list[Outgoing] = field(default_factory=list)
 
@@ -136,7 +139,7 @@ class Engine:
 
     ``on_act`` is called after turns that wrote to the tables and may have left slow work. The replies are the caller's
     to deliver. ``open_wave`` is what screens say of the wave that can be joined, ``catalogue`` the trainings they show:
-    whoever knows better sets them.
+    whoever knows better sets them. ``on_refused`` hears of each answer that was not taken.
     """
 
     def __init__(
@@ -153,13 +156,15 @@ class Engine:
         self._on_act = on_act
         self.open_wave = 0
         self.catalogue = NO_TRAININGS
+        self.on_refused: Callable[[str], None] | None = None
         self._waiting: list[_Ticket] = []
         self._arrived = asyncio.Event()
 
     async def take_turn(self, inbound: Inbound) -> TurnResult:
         """Take one message; returns after the commit. Raises TurnUnavailableError when the database can't."""
         key = inbound.channel.value, inbound.external_id
-        ticket = _Ticket(inbound, key, lookup(inbound), asyncio.get_running_loop().create_future())
+        future = asyncio.get_running_loop().create_future()
+        ticket = _Ticket(inbound, key, lookup(inbound), future, trace.begun())
         self._waiting.append(ticket)
         self._arrived.set()
         return await ticket.future
@@ -316,6 +321,7 @@ class _Work:
 
     async def take(self, ticket: _Ticket) -> None:
         """Let the current step answer one message."""
+        trace.go_on(ticket.begun)
         inbound = ticket.inbound
         seat = self._seats.get(int(inbound.address) if inbound.channel == Channel.INTERNAL else ticket.lookup)
         if seat is None:  # an internal message to a conversation that is gone
@@ -360,6 +366,8 @@ class _Work:
         return self._engine.turn(inbound, seat.conversation, self._now, staff)
 
     async def _refused(self, turn: Turn, error: DomainError) -> Stay:
+        if self._engine.on_refused is not None:
+            self._engine.on_refused(error.code)
         if turn.staff is not None and error.code.startswith("staff."):
             await record(turn.staff.name, "refused", turn.step, now=self._now, words=error.code)
         return refusal(turn, error)
@@ -410,6 +418,9 @@ class _Work:
             say = body.say
             marked = tuple([Choice(f"{each.id}~{version}", each.key, each.params, each.detail) for each in say.choices])
             body = Body(Say(say.key, say.params, marked, say.ask, say.files, say.live), body.to)
+        answered = address_id and ((carried and there is None) or channel in PULLED)
+        if not answered:
+            body = Body(body.say, body.to, trace=trace.current())
         row = OutboxRow(
             id=0,
             conversation_id=there.conversation_id if there else conversation.id,
@@ -421,7 +432,7 @@ class _Work:
             step=there.step if there else conversation.step,
             language=there.language if there else conversation.language,
             body=msgspec.msgpack.encode(body),
-            status=SENT if address_id and ((carried and there is None) or channel in PULLED) else ATTEMPTING,
+            status=SENT if answered else ATTEMPTING,
         )
         self._rows.append(row)
         return Outgoing(row, body)

@@ -6,6 +6,7 @@ from tortoise.models import Model
 
 from models.enums import NoticeStatus
 from models.fields import EncryptedText
+from models.trace import LENGTH, current
 
 
 class Notice(Model):
@@ -32,6 +33,7 @@ class Notice(Model):
     expires_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField()
     told_at = fields.DatetimeField(null=True)
+    trace = fields.CharField(max_length=LENGTH, default=current, db_default="")
 
     class Meta:
         table = "notice"

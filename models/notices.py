@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from models import crypto
+from models import crypto, trace
 from models.enums import NoticeStatus
 from models.turns import ADDRESS_CONTEXT, TurnTables, when_known
 
@@ -29,6 +29,7 @@ class NoticeRow:
     channel: str = ""
     address_id: int = 0
     template: bool = False
+    trace: str = ""
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class TalkRow:
         return crypto.ring().open(sealed, ADDRESS_CONTEXT).decode()
 
 
-_NOTICE = "id, kind, subject_id, person_id, params, tried, channel, address_id, template"
+_NOTICE = "id, kind, subject_id, person_id, params, tried, channel, address_id, template, trace"
 
 
 class NoticeTables(TurnTables):
@@ -102,9 +103,9 @@ class NoticeTables(TurnTables):
         where = "" if self._postgres else " WHERE true"
         insert = (
             "INSERT INTO notice (kind, subject_id, person_id, params, priority, status, channel, address_id, template, "  # noqa: S608
-            "tried, reason, due_at, expires_at, created_at) "
+            "tried, reason, due_at, expires_at, created_at, trace) "
             f"SELECT {mark}1, {subject}, {person}, {mark}3, {mark}4, {mark}5, '', 0, {mark}6, '', '', {mark}7, "
-            f"{mark}8, {mark}9 FROM {people}{where} ON CONFLICT DO NOTHING"
+            f"{mark}8, {mark}9, {mark}11 FROM {people}{where} ON CONFLICT DO NOTHING"
         )
         if self._postgres:
             insert = f"WITH new AS ({insert} RETURNING 1) SELECT count(*) AS new FROM new"  # noqa: S608
@@ -121,6 +122,7 @@ class NoticeTables(TurnTables):
                 self.moment(expires_at),
                 self.moment(now),
                 self._values(person_ids),
+                trace.current(),
             ],
         )
         return int(rows[0]["new"] if self._postgres else count)

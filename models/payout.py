@@ -6,6 +6,7 @@ from tortoise.models import Model
 
 from models.enums import BatchStatus, DueStatus, PaymentStatus, TaskStatus
 from models.fields import EncryptedText
+from models.trace import LENGTH, current
 
 
 class PayeeAccount(Model):
@@ -46,6 +47,7 @@ class AccountInquiry(Model):
     attempts = fields.SmallIntField(default=0)
     lease_until = fields.DatetimeField()
     asked_at = fields.DatetimeField()
+    trace = fields.CharField(max_length=LENGTH, default=current, db_default="")
 
     class Meta:
         table = "account_inquiry"

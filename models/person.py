@@ -7,6 +7,7 @@ from tortoise.models import Model
 from models.conversation import Conversation
 from models.enums import TaskStatus
 from models.fields import EncryptedText
+from models.trace import LENGTH, current
 
 
 class Person(Model):
@@ -103,6 +104,7 @@ class PhotoTask(Model):
     attempts = fields.SmallIntField(default=0)
     lease_until = fields.DatetimeField()
     created_at = fields.DatetimeField()
+    trace = fields.CharField(max_length=LENGTH, default=current, db_default="")
 
     class Meta:
         table = "photo_task"

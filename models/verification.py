@@ -8,6 +8,7 @@ from models.conversation import Conversation
 from models.enums import TaskStatus
 from models.fields import EncryptedText
 from models.person import Person
+from models.trace import LENGTH, current
 
 
 class LayerOutcome(Model):
@@ -52,6 +53,7 @@ class VerificationTask(Model):
     done = fields.IntField(default=0)
     attempts = fields.SmallIntField(default=0)
     due_at = fields.DatetimeField(null=True)
+    trace = fields.CharField(max_length=LENGTH, default=current, db_default="")
 
     class Meta:
         table = "verification_task"

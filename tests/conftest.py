@@ -2,7 +2,9 @@
 
 import asyncio
 import fcntl
+import logging
 import os
+import re
 import shutil
 import socket
 import uuid
@@ -15,12 +17,18 @@ import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 
+from bot.logs import OURS
 from models import crypto
 from models.database import database, migrate
 from tests.photos import FACES, needs_faces
 
 __all__ = ["FACES", "needs_faces", "needs_postgres"]
 
+# NIK, KK and accounts of sixteen digits, phones, addresses of mail, names that people in tests have.
+PERSONAL = re.compile(
+    r"(?<!\d)\d{16}(?!\d)|(?<!\d)(?:\+62|62|0)8\d{8,11}(?!\d)|[\w.]+@\w[\w-]*\.\w+|Siti|Aminah|Budi|Dewi|Santoso|Rahayu",
+    re.IGNORECASE,
+)
 SERVER = os.environ.get("GELOMBANG_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
 
 
@@ -40,6 +48,34 @@ needs_postgres = pytest.mark.skipif(
 def keys() -> None:
     """Fresh keys for every test."""
     crypto.use(crypto.Keyring({1: os.urandom(32)}, os.urandom(32)))
+
+
+class _Heard(logging.Handler):
+    """Every line of this process's log, with what a traceback would add."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self.lines.append(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def nobody_in_the_log() -> Iterator[None]:
+    """Whatever a test does, no line of the log at any level says a number, a name, an address of anybody."""
+    heard, root = _Heard(), logging.getLogger()
+    before = {name: logging.getLogger(name).level for name in OURS}
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    root.addHandler(heard)
+    yield
+    root.removeHandler(heard)
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(level)
+    said = [line for line in heard.lines if PERSONAL.search(line)]
+    assert not said, f"{len(said)} lines of the log say something personal, such as: {said[0]}"
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def test_compose_starts_every_role_with_settings_that_there_are() -> None:
 
 async def test_rules_and_the_guide_name_figures_that_there_are(db: BaseDBAsyncClient) -> None:
     measured = Measured()
-    Probes(db, lambda: False, "", measured)
+    Probes(db, lambda: False, "", measured, {})
     said = generate_latest(measured.registry).decode()
     families = {family.name: family.type for family in text_string_to_metric_families(said)}
     names = set()

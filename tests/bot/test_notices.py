@@ -1,6 +1,7 @@
 """Notices from the announcement to what people read: real engine, delivery and database; senders by hand."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from domain.notices.rules import KINDS
 from handlers.conversation import Inbound
 from handlers.engine import Engine
 from handlers.i18n import Rendered
+from models import trace
 from models.conversation import Address, Conversation
 from models.enums import Channel, NoticeStatus, OutboxStatus
 from models.message import Outbox
@@ -101,6 +103,34 @@ async def house_on(db: BaseDBAsyncClient, pace: float = 500.0) -> AsyncIterator[
         yield house
         for task in work:
             task.cancel()
+
+
+async def test_one_trace_leads_from_a_message_to_the_notice_that_came_of_it(db: BaseDBAsyncClient) -> None:
+    heard = _Traces()
+    logging.getLogger("bot.delivery").addHandler(heard)
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        trace.begin("telegram", "42:1001")  # what was bought, say, by the message with this id
+        await house.announce("selected", person)
+        await house.until(NoticeStatus.TOLD, 1)
+        trace.go_on("")
+        await house.announce("selected", person, subject=4)  # what nobody's message began has no trace
+        await house.until(NoticeStatus.TOLD, 2)
+    logging.getLogger("bot.delivery").removeHandler(heard)
+    notices = {row.id for row in await Outbox.filter(notice_id__isnull=False)}
+    assert [said for number, said in heard.sent if number in notices] == [trace.trace_of("telegram", "42:1001"), ""]
+
+
+class _Traces(logging.Handler):
+    """The traces of messages that were sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[tuple[int, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage().endswith("on telegram: sent"):
+            self.sent.append((int(record.getMessage().split()[1]), trace.current()))
 
 
 async def test_a_notice_is_told_once_in_the_chat_used_last(db: BaseDBAsyncClient) -> None:

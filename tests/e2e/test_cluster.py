@@ -31,7 +31,7 @@ pytestmark = [
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[Cluster]:
     """Two web processes, two workers, one for faces."""
-    settings = {"METRICS_TOKEN": TOKEN, "DRAIN_SECONDS": "2", "PROXIES": "0"}
+    settings = {"METRICS_TOKEN": TOKEN, "DRAIN_SECONDS": "2", "PROXIES": "0", "LOG_LEVEL": "DEBUG"}
     async with cluster(settings) as made:
         yield made
 
@@ -53,10 +53,10 @@ class Roaming(Chat):
         """One address is as good as another."""
 
 
-async def _until_card_is_read(chat: Chat) -> None:
+async def _until_card_is_read(chat: Chat, phone: str = PHONE) -> None:
     await chat.post(text="halo")
     await chat.post(text="setuju")
-    await chat.post(text=PHONE)
+    await chat.post(text=phone)
     await chat.post(text=await chat.code())
     assert await chat.photo(card()) == ["registration.card_checking"]
     assert await chat.wait() == ["card.proposal"]
@@ -177,6 +177,20 @@ async def test_logs_are_json_and_name_nobody(running: Cluster) -> None:
         for line in lines:
             assert {"at", "level", "logger", "message", "trace", "role"} <= set(line)
         assert {line["role"] for line in lines} == {member.name.rstrip("12")}
+
+
+async def test_one_trace_leads_through_the_logs_of_all_processes(running: Cluster) -> None:
+    async with aiohttp.ClientSession() as session:
+        await _until_card_is_read(Roaming(session, running.webs), f"0813{secrets.randbelow(10**8):08}")
+    told: dict[str, set[str]] = {"web": set(), "faces": set()}
+    for member in running.processes:
+        for line in (await asyncio.to_thread(member.log.read_text)).splitlines():
+            said = json.loads(line)
+            if said["message"] in {"browser message taken", "photos: a task is done"}:
+                told[said["role"]].add(said["trace"])
+    assert told["faces"]
+    assert "-" not in told["faces"]
+    assert told["faces"] <= told["web"]
 
 
 async def test_a_backup_restored_elsewhere_holds_everything(running: Cluster, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from domain.verification.actions import lists, review
 from domain.verification.rules import layers as rules
 from domain.verification.rules.faces import portrait_problem
 from domain.verification.rules.layers import Facts, Verdict
-from models import crypto
+from models import crypto, trace
 from models.conversation import Address, Conversation
 from models.enums import Channel, Decision, Employment, FaceVerdict, Layer, LayerState, Match
 from models.person import FaceCheck, Person, Photo
@@ -35,8 +35,8 @@ async def ask_for_verification(person_id: int, now: datetime) -> None:
         return
     if await VerificationTask.filter(person_id=person_id).exists():
         task = await VerificationTask.filter(person_id=person_id).select_for_update().get()
-        task.asked, task.due_at, task.attempts = task.asked + 1, now, 0
-        await task.save(update_fields=["asked", "due_at", "attempts"])
+        task.asked, task.due_at, task.attempts, task.trace = task.asked + 1, now, 0, trace.current()
+        await task.save(update_fields=["asked", "due_at", "attempts", "trace"])
         return
     await VerificationTask.create(person_id=person_id, due_at=now)
 
