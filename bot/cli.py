@@ -100,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     webhook = add("webhook", _webhook, "tell Telegram where to send updates (serve does it at every start)")
     webhook.add_argument("--parent", type=int, help=argparse.SUPPRESS)
-    add("doctor", _doctor, "say what is configured, what is missing and what would not work")
+    doctor = add("doctor", _doctor, "say what is configured, what is missing and what would not work")
+    doctor.add_argument("--deep", action="store_true", help="then also try everything once; nobody is written to")
     keys_cli.add_commands(add)
     privacy_cli.add_commands(add)
     add("requests", _requests, "list who asked to talk to a person")
@@ -210,7 +211,7 @@ def _webhook(settings: Settings, options: argparse.Namespace) -> int:
 def _doctor(settings: Settings, options: argparse.Namespace) -> int:
     from bot.doctor import examine  # noqa: PLC0415
 
-    return asyncio.run(examine(settings))
+    return asyncio.run(examine(settings, deep=options.deep))
 
 
 def _requests(settings: Settings, options: argparse.Namespace) -> int:

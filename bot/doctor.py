@@ -26,13 +26,22 @@ class Finding:
     text: str
 
 
-async def examine(settings: Settings) -> int:
-    """Print the findings; 1 where something would not work."""
+async def examine(settings: Settings, *, deep: bool = False) -> int:
+    """Print the findings; 1 where something would not work. ``deep``: then also try everything."""
     findings = [*_keys(settings), *await _database(settings), *_files(settings)]
     findings += [await _faces(settings), _cards(), *_outside(settings), *_payouts(settings)]
     findings += _channels(settings)
     for finding in findings:
         print(f"{MARKS[finding.level]} {finding.text}")
+    if deep and not any(finding.level == "bad" for finding in findings):
+        from bot.deep_doctor import tried  # noqa: PLC0415 - loads what only it needs
+
+        print("\ntried:")
+        async for finding in tried(settings):
+            print(f"{MARKS[finding.level]} {finding.text}", flush=True)
+            findings.append(finding)
+    elif deep:
+        print("\nnothing was tried: mend this first")
     return int(any(finding.level == "bad" for finding in findings))
 
 

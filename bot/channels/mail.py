@@ -25,6 +25,18 @@ class MailSender:
         self._password = unquote(parts.password) if parts.password else None
         self._sender, self._subject = sender, subject
 
+    async def greet(self) -> None:
+        """Connect and log in as for a mail, and send none; raises what the library raises."""
+        async with aiosmtplib.SMTP(
+            hostname=self._host,
+            port=self._port,
+            username=self._user,
+            password=self._password,
+            use_tls=self._tls,
+            timeout=SECONDS,
+        ):
+            return
+
     async def send(self, to: str, message: Rendered, number: int) -> Sent | SendError:
         """See Sender. Trouble that passes is told from a mailbox that does not exist; nothing quotes the address."""
         mail = EmailMessage()

@@ -24,6 +24,7 @@ class TelegramPeer:
         self.files: dict[str, bytes] = {}
         self.media: list[tuple[str, str, bytes]] = []
         self.edits: list[dict[str, Any]] = []
+        self.webhook = ""
         self.misbehave: Misbehave = lambda method, params: None
         self._changed = asyncio.Event()
 
@@ -68,8 +69,21 @@ class TelegramPeer:
             case "getFile":
                 name = params["file_id"]
                 return _ok({"file_id": name, "file_unique_id": name, "file_path": f"photos/{name}"})
+            case "getMe" | "setWebhook" | "deleteWebhook" | "getWebhookInfo":
+                return _ok(self._about(method, params))
             case _:
                 return _ok(True)
+
+    def _about(self, method: str, params: dict[str, Any]) -> dict[str, Any] | bool:
+        """What is asked of the bot itself, and of its webhook."""
+        match method:
+            case "getMe":
+                return {"id": 42, "is_bot": True, "first_name": "Gelombang", "username": "gelombang_bot"}
+            case "getWebhookInfo":
+                waiting = len(self.updates)
+                return {"url": self.webhook, "has_custom_certificate": False, "pending_update_count": waiting}
+        self.webhook = params.get("url", "")
+        return True
 
     async def _get_updates(self, offset: int) -> list[dict[str, Any]]:
         self.updates = [update for update in self.updates if update["update_id"] >= offset]

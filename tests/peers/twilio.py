@@ -34,6 +34,11 @@ class TwilioPeer:
 
     # --- what the client calls
 
+    async def _account(self, request: web.Request) -> web.StreamResponse:
+        if not _authorised(request):
+            return failed(20003, 401)
+        return web.json_response({"sid": SID, "status": "active"})
+
     async def _create(self, request: web.Request) -> web.StreamResponse:
         if not _authorised(request):
             return failed(20003, 401)
@@ -159,6 +164,7 @@ async def twilio_peer() -> AsyncIterator[TwilioPeer]:
     app.router.add_post(f"{messages}.json", peer._create)
     app.router.add_get(f"{messages}.json", peer._list)
     app.router.add_route("*", messages + "/{message}/Media/{name}", peer._medium)
+    app.router.add_get(messages.rpartition("/")[0] + ".json", peer._account)
     app.router.add_post("/v1/Content", peer._content)
     app.router.add_post("/v1/Content/{sid}/ApprovalRequests/whatsapp", peer._approval)
     app.router.add_get("/v1/Content/{sid}/ApprovalRequests", peer._approval)
