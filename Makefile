@@ -3,8 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 FACENET := .venv-facenet/bin
 SECONDS ?= 60
+PICTURES := 1-welcome 2-code 5-summary draw trainings-1-list trainings-6-bought money-5-incentive staff-3-funnel
 
-.PHONY: run doctor chat test check format bench-turns bench-lists bench-faces bench-cards bench-notices bench-payouts rehearse-payouts rehearse-notices bench-draw bench-figures bench-catalogue bench-oracle fuzz fuzz-short audit cluster chaos facenet-worker test-facenet lock messages clean
+.PHONY: run doctor chat test check format bench bench-turns bench-lists bench-faces bench-cards bench-notices bench-payouts rehearse-payouts rehearse-notices bench-draw bench-figures bench-catalogue bench-oracle fuzz fuzz-short pictures audit cluster chaos facenet-worker test-facenet lock clean
 
 # For trying out: a civil registry of two people who never existed, unless one is set.
 ifeq ($(shell grep -s '^GELOMBANG_REGISTRY' .env),)
@@ -37,6 +38,9 @@ check: .venv/dev  ## format, lint, types, import contracts, compose.yaml, messag
 format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: .venv/dev  ## all benchmarks, and docs/benchmarks.md with the peers side by side (SHORT=1, ONLY="turns draw")
+	$(BIN)/python -m benchmarks.all
 
 bench-turns: .venv/dev  ## webhook to durable reply, beside aiogram's own ways of keeping state
 	$(BIN)/python -m benchmarks.turns
@@ -80,6 +84,12 @@ fuzz: .venv/dev  ## throw broken things at every edge for long: parsers, routes,
 
 fuzz-short: .venv/dev  ## a few seconds of each coverage-guided target, as the gate does
 	timeout 600 $(BIN)/python -m fuzz --seconds 2
+
+pictures: .venv/dev  ## the README's pictures, made by the browser tests (Chromium and an emoji font)
+	GELOMBANG_SCREENSHOTS=$(CURDIR)/var/pictures $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile \
+		tests/e2e/test_page.py tests/e2e/test_trainings.py tests/e2e/test_draws.py tests/e2e/test_staff.py -k phone
+	mkdir -p docs/pictures
+	for each in $(PICTURES); do cp var/pictures/390-$$each.png docs/pictures/; done
 
 audit: .venv/dev  ## known holes in what is pinned, and the licences of what is shipped
 	$(BIN)/python -m tools.audit

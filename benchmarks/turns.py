@@ -21,6 +21,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 from aiohttp import web
 
 from benchmarks.harness import Claim, close, cpu_seconds, median, peak_megabytes
@@ -149,11 +150,12 @@ async def run(peer: Peer, senders: int, api: Telegram, port: int) -> dict[str, f
             times: list[float] = []
             numbers = itertools.count(1_000_000)  # Telegram counts a bot's updates one by one
             await _load(port, senders, numbers, 20, [])
+            before = await _stored(url)
             cpu, start = cpu_seconds(server.pid), time.perf_counter()
             count = peer.each * SENDERS // senders if senders > 1 else peer.each * 4
             await _load(port, senders, numbers, count, times)
             wall, cpu = time.perf_counter() - start, cpu_seconds(server.pid) - cpu
-            memory = peak_megabytes(server.pid)
+            memory, stored = peak_megabytes(server.pid), await _stored(url) - before
         finally:
             server.kill()
             await server.wait()
@@ -165,7 +167,19 @@ async def run(peer: Peer, senders: int, api: Telegram, port: int) -> dict[str, f
         "p50_ms": times[len(times) // 2] * 1000,
         "p99_ms": times[len(times) * 99 // 100] * 1000,
         "peak_mb": memory,
+        **({"bytes": stored / len(times)} if stored else {}),
     }
+
+
+async def _stored(url: str) -> int:
+    """Bytes of a PostgreSQL database with its indices; 0 for others, whose log would be counted with them."""
+    if not url.startswith("postgres"):
+        return 0
+    connection = await asyncpg.connect(url)
+    try:
+        return int(await connection.fetchval("SELECT pg_database_size(current_database())"))
+    finally:
+        await connection.close()
 
 
 async def _load(port: int, senders: int, numbers: Iterator[int], count: int, times: list[float]) -> None:

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -79,30 +80,41 @@ def nobody_in_the_log() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite database, to be copied: migrating one for every test would be most of the tests' time."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all processes that test: what one has made, the others need not make again."""
     folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # the processes that test share one: each would take twenty seconds
-    path = folder / "template.db"
-    with (folder / "template.lock").open("w") as lock:
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def migrated_file(shared_folder: Path) -> Path:
+    """A migrated SQLite database, to be copied: migrating one for every test would be most of the tests' time."""
+    path = shared_folder / "template.db"
+    with (shared_folder / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
-            made = folder / "template-being-made.db"
+            made = shared_folder / "template-being-made.db"
             asyncio.run(_migrate(f"sqlite://{made}?journal_mode=DELETE"))
             made.rename(path)
     return path
 
 
 @pytest.fixture(scope="session")
-def migrated_database() -> Iterator[str]:
-    """The name of a migrated PostgreSQL database, to be copied."""
-    name = f"gelombang_template_{uuid.uuid4().hex}"
-    asyncio.run(_on_server(f"CREATE DATABASE {name}"))
-    try:
-        asyncio.run(_migrate(_url(name)))
+def migrated_database(shared_folder: Path) -> Iterator[str]:
+    """The name of a migrated PostgreSQL database, to be copied. Who is the last to use it drops it."""
+    name = f"gelombang_template_{os.environ.get('PYTEST_XDIST_TESTRUNUID', uuid.uuid4().hex)}"
+    with (shared_folder / "postgres.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not asyncio.run(_on_server("SELECT 1 FROM pg_database WHERE datname = $1", name)):
+            asyncio.run(_on_server(f"CREATE DATABASE {name}_being_made"))
+            asyncio.run(_migrate(_url(f"{name}_being_made")))
+            asyncio.run(_on_server(f"ALTER DATABASE {name}_being_made RENAME TO {name}"))
+        fcntl.flock(lock, fcntl.LOCK_SH)
         yield name
-    finally:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
         asyncio.run(_on_server(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
@@ -148,11 +160,11 @@ async def _migrate(url: str) -> None:
         await migrate(opened)
 
 
-async def _on_server(statement: str) -> None:
+async def _on_server(statement: str, *values: str) -> list[Any]:
     import asyncpg  # noqa: PLC0415 - only where there is a server
 
     connection = await asyncpg.connect(SERVER)
     try:
-        await asyncio.wait_for(connection.execute(statement), 30)
+        return list(await asyncio.wait_for(connection.fetch(statement, *values), 30))
     finally:
         await connection.close()

@@ -52,11 +52,6 @@ async def record_consent(
     )
 
 
-async def consents_of(conversation_id: int) -> list[Consent]:
-    """What was agreed to in a conversation, oldest first."""
-    return await Consent.filter(conversation_id=conversation_id).order_by("id")
-
-
 # --- requests
 
 

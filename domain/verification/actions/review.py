@@ -52,11 +52,6 @@ async def _reopen(case: ReviewCase, now: datetime) -> bool:
     return bool(await dropped.update(status=TaskStatus.PENDING, closed_at=None, opened_at=now))
 
 
-async def open_cases() -> list[ReviewCase]:
-    """Cases nobody has decided yet, oldest first."""
-    return await ReviewCase.filter(status=TaskStatus.PENDING).order_by("id")
-
-
 async def votes_on(case_id: int) -> list[ReviewVote]:
     """What members of staff have decided on a case so far."""
     return await ReviewVote.filter(case_id=case_id).order_by("id")
