@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import uvloop
-
 PATH = "/webhooks/telegram"
 SECRET = "benchmark-secret"
 TOKEN = "42:benchmark"
@@ -25,8 +23,6 @@ def main() -> None:
     kind, folder, port, api_url, url = sys.argv[1:6]
     if kind == "gelombang":
         _gelombang(Path(folder), int(port), api_url, url)
-    elif kind == "aiogram on uvloop":
-        uvloop.run(_aiogram(int(port), api_url, url))
     else:
         asyncio.run(_aiogram(int(port), api_url, url))
 

@@ -141,9 +141,7 @@ def _prepare(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    import uvloop  # noqa: PLC0415 - what serves is only loaded where it is used
-
-    from bot.app import Role, serve  # noqa: PLC0415
+    from bot.app import Role, serve  # noqa: PLC0415 - the web server is only loaded where it is used
     from bot.sandbox_bank.child import bank_beside  # noqa: PLC0415
 
     async def with_bank() -> None:
@@ -152,7 +150,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
     _prepare(settings, options)
     if not options.fake_providers:
-        uvloop.run(with_bank())
+        asyncio.run(with_bank())
         return 0
     from bot.phones import fake_providers  # noqa: PLC0415
 
@@ -160,7 +158,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         async with bank_beside(settings), fake_providers(settings) as (changed, phones):
             await serve(changed, phones.add_routes)
 
-    uvloop.run(with_phones())
+    asyncio.run(with_phones())
     return 0
 
 
