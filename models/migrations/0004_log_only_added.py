@@ -36,7 +36,7 @@ async def remove(_apps: Any, editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [('models', '0010_privacy')]
+    dependencies = [('models', '0003_checks')]
 
     initial = False
 

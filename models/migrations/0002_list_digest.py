@@ -19,7 +19,7 @@ async def drop(apps: Any, editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0002_layers_of_verification")]
+    dependencies = [("models", "0001_initial")]
 
     initial = False
 

@@ -61,7 +61,7 @@ async def remove(_apps: Any, editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("models", "0006_trainings")]
+    dependencies = [("models", "0002_list_digest")]
 
     initial = False
 
