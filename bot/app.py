@@ -2,56 +2,38 @@
 
 import asyncio
 import dataclasses
-import gc
 import logging
-import os
-import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from aiohttp import web
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from bot import web as webserver
 from bot.alarms import Alarms
-from bot.audit_page import AuditPage
 from bot.bell import Bell
 from bot.broadcasts import Broadcasts
 from bot.catalogue import CatalogueFeed
 from bot.channel import Desk, LocalSender, Sender, StaffDesk
-from bot.channels import browser
 from bot.channels.mail import MailSender
-from bot.channels.sms import SmsSender
-from bot.channels.staff_browser import StaffBrowser
-from bot.channels.telegram import TelegramChannel
 from bot.channels.whatsapp import WhatsAppSender
 from bot.data_rights import DataRights
 from bot.delivery import Delivery
-from bot.draws_page import DrawPages
 from bot.figures import FiguresFeed
 from bot.gateways.charts import Charts
 from bot.gateways.civil_registry import CsvRegistry, HttpRegistry
 from bot.gateways.faces.chosen import chosen
 from bot.gateways.faces.search import FaceIndexProcess
-from bot.gateways.kyc import PartnerKeys
 from bot.gateways.media import MediaFolder
 from bot.gateways.payouts.chosen import chosen as chosen_gateway
-from bot.gateways.twilio import Twilio
 from bot.limits import Limits
-from bot.my_data import MyData
 from bot.notices import Notices
-from bot.partners import KycDesk
-from bot.payouts import PayoutDesk, Payouts
+from bot.payouts import Payouts
 from bot.photos import Photos, Remote
-from bot.probes import Measured, Probes
-from bot.provider_api import ProviderApi
-from bot.reports import TwilioDesk
+from bot.probes import Measured
 from bot.settings import Settings
 from bot.staff_desk import StaffAccess
 from bot.staff_files import StaffFiles
@@ -72,7 +54,7 @@ from models.database import database
 from models.enums import Channel
 
 if TYPE_CHECKING:
-    from bot.channels.staff_telegram import StaffTelegram
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -147,12 +129,12 @@ class App:
         here = settings.public_url or f"http://{settings.host}:{settings.port}"
         self.notices = Notices(db, self.delivery, _pace(settings, senders), approved, now, hours, here)
         self.delivery.on_settled = self.notices.settled
-        self.waves = Waves(db, programme, now, self._wave_is_open, self.notices.wake)
+        self.waves = Waves(db, programme, now, self._wave_is_open, self.wake_notices)
 
         self.catalogue = CatalogueFeed(programme, now, self._use_catalogue)
-        self.surveys = Surveys(programme, now, self.notices.wake)
+        self.surveys = Surveys(programme, now, self.wake_notices)
         self.staff_tasks = StaffTasks(now, self.receive)
-        self.broadcasts = Broadcasts(db, now, self.receive, self.notices.wake, hours)
+        self.broadcasts = Broadcasts(db, now, self.receive, self.wake_notices, hours)
         self.figures = FiguresFeed(now, self.receive, settings.daily_summary_hour)
         media = MediaFolder(settings.media_dir)
         self.charts = Charts()
@@ -171,6 +153,10 @@ class App:
 
     def _wake(self) -> None:
         self.bell.ring(DONE_BY)
+
+    def wake_notices(self) -> None:
+        """There are new notices, which may be another process's to tell."""
+        self.bell.ring(["notices"])
 
     @cached_property
     def bell(self) -> Bell:
@@ -312,7 +298,7 @@ async def running(
         )
         gateway = chosen_gateway(settings)
         stack.push_async_callback(gateway.close)
-        app.payouts = Payouts(db, gateway, clock.now, app.receive, app.notices.wake)
+        app.payouts = Payouts(db, gateway, clock.now, app.receive, app.wake_notices)
         app.verifications = Verifications(db, registry, index, programme, clock.now, app.receive)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         work = [group.create_task(each.run()) for each in app.workers()]
@@ -356,215 +342,3 @@ def _registry(settings: Settings) -> HttpRegistry | CsvRegistry | None:
     if settings.registry_url:
         return HttpRegistry(settings.registry_url, settings.registry_token.get_secret_value())
     return CsvRegistry(settings.registry_csv) if settings.registry_csv else None
-
-
-@dataclasses.dataclass
-class _Outside:
-    """The platforms that are configured."""
-
-    telegram: TelegramChannel | None
-    staff: "StaffTelegram | None"
-    twilio: Twilio | None
-    senders: dict[Channel, Sender] = dataclasses.field(default_factory=dict)
-    remotes: dict[Channel, Remote] = dataclasses.field(default_factory=dict)
-
-    @classmethod
-    def of(cls, settings: Settings) -> "_Outside":
-        """What the settings ask for."""
-        found = cls(_telegram(settings), _staff_telegram(settings), twilio_account(settings))
-        if found.telegram:
-            found.senders[Channel.TELEGRAM] = found.telegram
-            found.remotes[Channel.TELEGRAM] = Remote(found.telegram.fetch)
-        if found.staff:
-            found.senders[Channel.STAFF_TELEGRAM] = found.staff
-        if found.twilio:
-            found.senders |= _twilio_senders(settings, found.twilio)
-            found.remotes[Channel.WHATSAPP] = Remote(found.twilio.fetch, found.twilio.forget)
-        return found
-
-    def add_routes(self, site: web.Application, app: App) -> None:
-        """Webhooks."""
-        if self.staff:
-            site.router.add_post("/webhooks/staff", webserver.guarded(self.staff.webhook(app.receive)))
-        if self.telegram:
-            site.router.add_post("/webhooks/telegram", webserver.guarded(self.telegram.webhook(app.receive)))
-        if self.twilio:
-            TwilioDesk(self.twilio, app.receive, app.delivery.report).add_routes(site)
-
-    def work(self, app: App, *, updates: bool) -> list[Coroutine[Any, Any, None]]:
-        """What runs as long as the server does; ``updates``: messages are taken here."""
-        found = []
-        if self.staff:
-            self.staff.desk = app.staff_desk()
-        if self.telegram:
-            found += [self.telegram.run(), *([_updates(self.telegram, app)] if updates else [])]
-        if self.staff:
-            found += [self.staff.run(), *([_staff_updates(self.staff, app)] if updates else [])]
-        return found
-
-    async def close(self) -> None:
-        """Close the connections."""
-        for each in (self.telegram, self.twilio, self.staff):
-            if each:
-                await each.close()
-
-
-async def serve(
-    settings: Settings, add_routes: Callable[[web.Application], None] | None = None, role: Role = Role.ALL
-) -> None:
-    """Serve all channels that are configured until SIGTERM or SIGINT; ``add_routes`` adds pages of the caller's.
-
-    A worker, or a process for faces, only says how it is. Told to end, a process first says that it is not ready, so
-    that a balancer sends nothing more, and ends what it has begun.
-    """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    if role == Role.WEB and settings.telegram_mode == "polling" and settings.telegram_token.get_secret_value():
-        raise ValueError("several processes can't poll one bot: set GELOMBANG_TELEGRAM_MODE=webhook")
-    outside = _Outside.of(settings)
-    async with running(settings, outside.senders, outside.remotes, role) as app:
-        site = webserver.application(app.limits.middleware, https=settings.public_url.startswith("https:"))
-        token = settings.metrics_token.get_secret_value()
-        Probes(app.db, lambda: app.draining, token, app.measured, app.programme.sending.pace).add_routes(site)
-        if role in {Role.ALL, Role.WEB}:
-            _add_pages(site, app)
-            outside.add_routes(site, app)
-        if add_routes is not None:
-            add_routes(site)
-            log.info("phones: %s/phones", settings.public_url)
-        # Nobody who calls here packs what they send, and a packed body may be a thousand times its size.
-        runner = web.AppRunner(
-            site,
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=3,
-            logger=webserver.quiet_logger(),
-            auto_decompress=False,
-        )
-        await runner.setup()
-        try:
-            server = web.TCPSite(runner, settings.host, settings.port)
-            await server.start()
-            # What is loaded by now stays: the collector need not walk it again and again under load.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(10_000, 20, 20)  # a turn leaves hundreds of short-lived objects and hardly a cycle
-            log.info("%s: http://%s:%d", role, settings.host, settings.port)
-            async with asyncio.TaskGroup() as group:
-                work = [group.create_task(each) for each in outside.work(app, updates=role in {Role.ALL, Role.WEB})]
-                await stop.wait()
-                app.draining = True
-                await asyncio.sleep(settings.drain_seconds)
-                for task in work:
-                    task.cancel()
-        finally:
-            await runner.cleanup()
-            await outside.close()
-
-
-def _add_pages(site: web.Application, app: App) -> None:
-    """Everything that people and partners reach."""
-    settings = app.settings
-    browser.BrowserChat(app.desk(), app.limits.new_chat, outbox=settings.shows_codes()).add_routes(site)
-    StaffBrowser(app.staff_desk()).add_routes(site)
-    DrawPages(settings.draws_dir).add_routes(site)
-    AuditPage().add_routes(site)
-    MyData(MediaFolder(settings.media_dir), clock.now).add_routes(site)
-    KycDesk(PartnerKeys(app.programme.partners, clock.now), clock.now, app.receive).add_routes(site)
-    ProviderApi(clock.now).add_routes(site)
-    called_back = settings.xendit_callback_token.get_secret_value()
-    secret = called_back if settings.payout_gateway == "xendit" else settings.bank_secret()
-    PayoutDesk(settings.payout_gateway, app.payouts.ear, secret, app.payouts.find).add_routes(site)
-
-
-async def _staff_updates(staff: "StaffTelegram", app: App) -> None:
-    if app.settings.telegram_mode == "polling":
-        await staff.poll(app.receive)
-    else:
-        await staff.set_webhook(app.settings.public_url)
-
-
-async def _updates(telegram: TelegramChannel, app: App) -> None:
-    if app.settings.telegram_mode == "polling":
-        await telegram.poll(app.receive)
-        return
-    if not app.settings.telegram_reply_in_webhook:
-        await telegram.load()  # now, in a thread, rather than at the first reply
-    # A process of its own tells Telegram the address: this one stays small where it never calls Telegram itself.
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "webhook", "--parent", str(os.getpid()), stdout=asyncio.subprocess.DEVNULL
-    )
-    try:
-        await child.wait()
-    finally:
-        if child.returncode is None:
-            child.kill()
-
-
-async def register_webhook(settings: Settings) -> None:
-    """Tell Telegram where to send updates; returns when it has taken it."""
-    telegram = _telegram(settings)
-    if telegram is None:
-        raise ValueError("GELOMBANG_TELEGRAM_TOKEN is not set")
-    try:
-        await telegram.set_webhook(settings.public_url)
-    finally:
-        await telegram.close()
-
-
-def twilio_account(settings: Settings) -> Twilio | None:
-    """The Twilio account that is set; raises ValueError where a part of it is missing."""
-    token = settings.twilio_auth_token.get_secret_value()
-    if not settings.twilio_account_sid and not token:
-        return None
-    if not (settings.twilio_account_sid and token and settings.public_url):
-        raise ValueError(
-            "Twilio needs GELOMBANG_TWILIO_ACCOUNT_SID, GELOMBANG_TWILIO_AUTH_TOKEN and GELOMBANG_PUBLIC_URL"
-        )
-    return Twilio(
-        settings.twilio_account_sid, token, settings.public_url, settings.twilio_api_url, settings.twilio_content_url
-    )
-
-
-def _twilio_senders(settings: Settings, account: Twilio) -> dict[Channel, Sender]:
-    senders: dict[Channel, Sender] = {}
-    if settings.twilio_whatsapp_from:
-        senders[Channel.WHATSAPP] = WhatsAppSender(account, settings.twilio_whatsapp_from)
-    if settings.twilio_sms_from or settings.twilio_messaging_service_sid:
-        senders[Channel.SMS] = SmsSender(account, settings.twilio_sms_from, settings.twilio_messaging_service_sid)
-    return senders
-
-
-def _staff_telegram(settings: Settings) -> "StaffTelegram | None":
-    token = settings.staff_telegram_token.get_secret_value()
-    if not token:
-        return None
-    if token == settings.telegram_token.get_secret_value():
-        raise ValueError("GELOMBANG_STAFF_TELEGRAM_TOKEN is the applicants' bot: staff need one of their own")
-    secret = settings.staff_telegram_secret.get_secret_value()
-    if settings.telegram_mode == "webhook" and not (settings.public_url and secret):
-        raise ValueError(
-            "GELOMBANG_TELEGRAM_MODE=webhook needs GELOMBANG_PUBLIC_URL and GELOMBANG_STAFF_TELEGRAM_SECRET"
-        )
-    from bot.channels.staff_telegram import StaffTelegram  # noqa: PLC0415 - only where there is such a bot
-
-    return StaffTelegram(token, settings.telegram_api_url, secret)
-
-
-def _telegram(settings: Settings) -> TelegramChannel | None:
-    token = settings.telegram_token.get_secret_value()
-    if not token:
-        return None
-    if settings.telegram_mode == "webhook" and not (
-        settings.public_url and settings.telegram_secret.get_secret_value()
-    ):
-        raise ValueError("GELOMBANG_TELEGRAM_MODE=webhook needs GELOMBANG_PUBLIC_URL and GELOMBANG_TELEGRAM_SECRET")
-    return TelegramChannel(
-        token,
-        settings.telegram_api_url,
-        settings.telegram_secret.get_secret_value(),
-        i18n.text(i18n.DEFAULT_LANGUAGE, "telegram.contact_button"),
-        reply_in_webhook=settings.telegram_reply_in_webhook,
-    )

@@ -49,10 +49,14 @@ class Bell:
         if not self._url:
             return
         own = sorted({self._roles[kind] for kind in self._wakes})
-        async with asyncio.TaskGroup() as group:
-            group.create_task(again_and_again("bell", self._pass_on, lambda: EVERY_SECONDS))
-            for role in own:
-                group.create_task(self._listen(role))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(again_and_again("bell", self._pass_on, lambda: EVERY_SECONDS))
+                for role in own:
+                    group.create_task(self._listen(role))
+        finally:
+            for broker in self._brokers.values():
+                await broker.shutdown()
 
     async def _pass_on(self) -> None:
         await self._sound.wait()

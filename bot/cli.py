@@ -141,8 +141,9 @@ def _prepare(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    from bot.app import Role, serve  # noqa: PLC0415 - the web server is only loaded where it is used
+    from bot.app import Role  # noqa: PLC0415 - the web server is only loaded where it is used
     from bot.sandbox_bank.child import bank_beside  # noqa: PLC0415
+    from bot.serving import serve  # noqa: PLC0415
 
     async def with_bank() -> None:
         async with bank_beside(settings):
@@ -198,7 +199,7 @@ def _sample(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _webhook(settings: Settings, options: argparse.Namespace) -> int:
-    from bot.app import register_webhook  # noqa: PLC0415
+    from bot.platforms import register_webhook  # noqa: PLC0415
 
     if options.parent:
         end_with(options.parent)

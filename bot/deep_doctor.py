@@ -17,12 +17,12 @@ import aiohttp
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
-from bot.app import twilio_account
 from bot.channels.mail import MailSender
 from bot.doctor import Finding
 from bot.gateways.beacon import Drand
 from bot.gateways.faces.chosen import chosen
 from bot.gateways.media import MediaFolder
+from bot.platforms import twilio_account
 from bot.settings import Settings
 from domain import audit, clock
 from domain.money.actions import problems

@@ -5,11 +5,11 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bot.app import twilio_account
 from bot.channels.mail import MailSender
 from bot.gateways.civil_registry import CsvRegistry
 from bot.gateways.faces.chosen import chosen
 from bot.gateways.payouts.chosen import chosen as chosen_gateway
+from bot.platforms import twilio_account
 from bot.settings import Settings
 from domain import clock
 from domain.programme import DEFAULT, load, load_partners

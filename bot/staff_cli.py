@@ -73,7 +73,7 @@ def add_commands(add: Add) -> None:
 
 
 def _templates(settings: Settings, options: argparse.Namespace) -> int:
-    from bot.app import twilio_account  # noqa: PLC0415
+    from bot.platforms import twilio_account  # noqa: PLC0415
     from bot.templates import check, sync  # noqa: PLC0415
 
     async def work(db: Any) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bot.app import serve
+from bot.serving import serve
 from bot.settings import Settings
 
 
