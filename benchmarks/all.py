@@ -26,6 +26,13 @@ RESULTS = DOCS / "benchmarks.json"
 PAGES = Path(__file__).parent / "pages"
 
 
+# Sizes that may be set from outside; the page says which were.
+SIZES = (
+    "ROUNDS", "CARDS", "LINES", "PEOPLE", "SEATS", "PAYOUTS", "POSTINGS", "TRIES", "FAULTS", "SEED", "TALKERS",
+    "DATABASES", "HARDNESS", "SIDE_BY_SIDE",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """A module, what it is about, and the sizes of a short run."""
@@ -135,31 +142,32 @@ def write(results: Mapping[str, dict[str, Any]]) -> None:
     chart(results["turns"]["figures"], DOCS / "benchmarks.svg")
 
 
+def measured() -> dict[str, dict[str, Any]]:
+    """What stands in docs/benchmarks.json."""
+    found: dict[str, dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return found
+
+
 async def main() -> None:
     """Run what is asked for and write."""
-    results: dict[str, dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if "--write" in sys.argv:
+        write(measured())
+        return
     asked = os.environ.get("ONLY", "").split() or [each.name for each in BENCHMARKS]
-    unknown = set(asked) - {each.name for each in BENCHMARKS}
-    if unknown:
+    if unknown := set(asked) - {each.name for each in BENCHMARKS}:
         sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}")
-    if "--write" not in sys.argv:
-        for at, name in enumerate(asked, 1):
-            benchmark = next(each for each in BENCHMARKS if each.name == name)
-            sizes = dict(benchmark.short) if os.environ.get("SHORT") else {}
-            print(f"\n== {at} of {len(asked)}: {name}", flush=True)
-            found = await run(benchmark, sizes)
-            if found is None:
-                print(f"{name} came to nothing; what the page says of it stays as it was")
-                continue
-            day = clock.day_of(clock.now()).isoformat()
-            results[name] = {
-                "day": day,
-                "sizes": sizes,
-                **{key: found[key] for key in ("machine", "figures", "claims")},
-            }
-            if "turns" in results:
-                write(results)
-    write(results)
+    for at, name in enumerate(asked, 1):
+        benchmark = next(each for each in BENCHMARKS if each.name == name)
+        sizes = dict(benchmark.short) if os.environ.get("SHORT") else {}
+        sizes |= {each: os.environ[each] for each in SIZES if each in os.environ}
+        print(f"\n== {at} of {len(asked)}: {name}", flush=True)
+        found = await run(benchmark, sizes)
+        if found is None:
+            print(f"{name} came to nothing; what the page says of it stays as it was")
+            continue
+        kept = {key: found[key] for key in ("machine", "figures", "claims")}
+        day = clock.day_of(clock.now()).isoformat()
+        write({**measured(), name: {"day": day, "sizes": sizes, **kept}})  # another run may have written meanwhile
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ def needs(results: Results) -> dict[str, Any]:
         "average": messages / (DAYS * 86_400),
         "web_least": _up(PEAK * found.turn_us / 1e6 / BUSY),
         "web_most": _up(PEAK * found.lone_us / 1e6 / BUSY),
+        "webs": max(4, _up(PEAK * found.lone_us / 1e6 / BUSY)),
         "photos_a_second": PEOPLE * (CARDS + SELFIES) / photo_seconds,
         "face_cores": _up(PEOPLE * (CARDS * found.card_s + SELFIES * found.selfie_ms / 1000) / photo_seconds / BUSY),
         "gigabytes": _up(messages * found.bytes_a_message / 1e10) * 10,

@@ -26,6 +26,7 @@ from benchmarks.harness import Claim, close, cpu_seconds, median, peak_megabytes
 from benchmarks.lists import postgres
 from benchmarks.turns_servers import CHATS, PATH, SECRET, SENDERS
 
+FOLDER = Path("var")
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 TEXTS = (("Siti Aminah", b"tanggal lahir Anda"), ("kembali", b"Nama lengkap Anda"))  # what is said, what comes back
 
@@ -129,7 +130,7 @@ async def run(peer: Peer, senders: int, api: Telegram, port: int) -> dict[str, f
     """Start a peer, warm it up, load it, and read what it used."""
     api.registered.clear()
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd()))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=FOLDER))  # on the disk, not in memory
         url = "" if peer.store == "memory" else f"sqlite://{folder}/bench.db?synchronous={peer.store}"
         if peer.store == "PostgreSQL":
             found = await stack.enter_async_context(postgres())
@@ -203,6 +204,7 @@ async def _listening(port: int, server: asyncio.subprocess.Process) -> None:
 
 async def main() -> None:
     """All peers in turn, several times, with 64 senders and with one."""
+    await asyncio.to_thread(FOLDER.mkdir, exist_ok=True)
     rows: dict[tuple[str, int], list[dict[str, float]]] = {}
     port = 18300
     async with telegram() as api:

@@ -35,14 +35,13 @@ class Bell:
         self._brokers: dict[str, RedisStreamBroker] = {}
 
     def ring(self, kinds: Collection[str]) -> None:
-        """There may be work of these kinds; never waits, and never fails."""
-        if not self._url:
-            for kind in kinds:
-                if kind in self._wakes:
-                    self._wakes[kind]()
-            return
-        self._rung.update(kinds)
-        self._sound.set()
+        """There may be work of these kinds; never waits, and never fails. This process hears of its own at once."""
+        for kind in kinds:
+            if kind in self._wakes:
+                self._wakes[kind]()
+        if self._url:
+            self._rung.update(kinds)
+            self._sound.set()
 
     async def run(self) -> None:
         """Pass on what is rung, and hear what others ring, until cancelled."""

@@ -286,6 +286,7 @@ class Delivery:
                     await self._commit(some)
                 except Exception as error:  # noqa: BLE001 - the platform sends them again
                     unless_cancelled()
+                    trace.go_on("")
                     log.warning("%d reports not taken: %s", len(some), type(error).__name__)
                     for report in some:
                         report.fail(error)
@@ -321,6 +322,7 @@ class Delivery:
                 continue
             sender = cast("Tracing", self._senders[Channel(row.channel)])
             message = outgoing(row)
+            trace.go_on(message.body.trace)
             to = message.body.to or await self._address(row.address_id)
             try:
                 found = await sender.find(to, message.render(), tried_at)

@@ -27,6 +27,7 @@ from domain.waves.actions import strata_of, wave_numbered
 from domain.waves.draw import cut_offs
 from domain.waves.publication import ENTRANTS_HEAD, RESERVE_HEAD, WINNERS_HEAD, round_json
 from domain.waves.rules import round_at, ticket_length
+from handlers import i18n
 from models.enums import Randomness, WaveStatus
 from models.wave import Entry, RankBlock, Wave
 
@@ -225,9 +226,9 @@ def _write_pages(folder: Path, wave: Wave, facts: dict[str, Any]) -> None:
         "drawn": bool(facts),
         **facts,
     }
-    for language in ("id", "en"):
+    for language in i18n.LANGUAGES:
         page = _PAGES.get_template(f"page.{language}.html").render(said)
-        _write(folder / ("index.html" if language == "id" else "en.html"), page)
+        _write(folder / ("index.html" if language == i18n.DEFAULT_LANGUAGE else f"{language}.html"), page)
 
 
 def _sha256(path: Path) -> str:

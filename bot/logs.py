@@ -14,8 +14,14 @@ OURS = ("bot", "domain", "handlers", "models")
 
 class _Traced(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
+        record.trace = trace.current() or "-"
+        return True
+
+
+class _InWords(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
         current = trace.current()
-        record.trace, record.about = current or "-", f" [{current}]" if current else ""
+        record.about = f" [{current}]" if current else ""
         return True
 
 
@@ -24,7 +30,7 @@ def set_up(level: str, form: str, role: str = "all") -> None:
     warnings on, since below that they quote what they were given (statements with their values, addresses, tokens).
     """
     handler = logging.StreamHandler()
-    handler.addFilter(_Traced())
+    handler.addFilter(_Traced() if form == "json" else _InWords())
     if form == "json":
         names = {"asctime": "at", "levelname": "level", "name": "logger"}
         handler.setFormatter(

@@ -36,7 +36,8 @@ async def fake_providers(settings: Settings) -> AsyncIterator[tuple[Settings, "P
         telegram_peers = importlib.import_module("tests.peers.telegram")
         twilio_peers = importlib.import_module("tests.peers.twilio")
     except ImportError:
-        raise ValueError("--fake-providers needs a checkout of the project with its tests (make .venv/dev)") from None
+        words = "--fake-providers is for a checkout of the project, in its folder: python -m bot serve --fake-providers"
+        raise ValueError(words) from None
     here = f"http://{settings.host}:{settings.port}"
     async with telegram_peers.telegram_peer() as telegram, twilio_peers.twilio_peer() as twilio:
         changed = {

@@ -194,7 +194,7 @@ class Engine:
         """Commit a group, once more after a passing fault; gives those that need a transaction of their own."""
         for attempt in (1, 2):
             try:
-                left, acted = await self._commit(group, acts=acts)
+                left, work = await self._commit(group, acts=acts)
                 break
             except Exception as error:  # noqa: BLE001 - whatever it is, every ticket must get its answer
                 if is_transient(error):
@@ -208,8 +208,8 @@ class Engine:
                     return group
                 await self._record_poison(group[0], error)
                 return []
-        if acted:
-            self._on_act()
+        if work is not None:
+            self._committed(work)
         await self._answer([ticket for ticket in group if ticket not in left])
         return left
 
@@ -228,6 +228,7 @@ class Engine:
 
     async def _record_poison(self, ticket: _Ticket, error: Exception) -> None:
         """Keep a message that the database refuses, apologise, and let the platform forget it."""
+        trace.go_on(ticket.begun)
         try:
             await self._commit([ticket], acts=False, poison=error)
             await self._answer([ticket])
@@ -237,11 +238,12 @@ class Engine:
 
     async def _commit(
         self, group: list[_Ticket], *, acts: bool, poison: Exception | None = None
-    ) -> tuple[list[_Ticket], bool]:
-        """One transaction; gives the turns that are left to another, and whether any wrote to the tables. ``poison`` is
-        the error of an earlier try, to be recorded instead of trying again.
+    ) -> tuple[list[_Ticket], "_Work | None"]:
+        """One transaction; gives the turns that are left to another, and what was done (nothing, where all were taken
+        before). ``poison`` is the error of an earlier try, to be recorded instead of trying again.
         """
         now = self._clock()
+        trace.go_on("")  # of all of them together
         for ticket in group:
             ticket.inbound_id, ticket.replies = 0, []
         async with in_transaction() as db:
@@ -252,7 +254,7 @@ class Engine:
                     ticket.inbound_id = claimed
                     fresh.append(ticket)
             if not fresh:
-                return [], False
+                return [], None
             work = _Work(self, db, now, await self._seats(db, fresh, now), acts=acts, poison=poison)
             for ticket in fresh:
                 await work.take(ticket)
@@ -260,7 +262,15 @@ class Engine:
         # A repeat of a turn that is left to another transaction is left with it.
         keys = {ticket.key for ticket in work.left}
         again = [ticket for ticket in group if not ticket.inbound_id and ticket.key in keys]
-        return work.left + again, work.acted
+        return work.left + again, work
+
+    def _committed(self, work: "_Work") -> None:
+        """What others hear of, now that it is kept."""
+        if work.acted:
+            self._on_act()
+        if self.on_refused is not None:
+            for code in work.refused:
+                self.on_refused(code)
 
     async def _seats(self, db: BaseDBAsyncClient, fresh: list[_Ticket], now: datetime) -> dict[bytes | int, Seat]:
         lookups = {ticket.lookup for ticket in fresh if ticket.inbound.channel != Channel.INTERNAL}
@@ -318,6 +328,7 @@ class _Work:
         self._failures: list[tuple[_Ticket, str, Exception]] = []
         self.left: list[_Ticket] = []
         self.acted = False
+        self.refused: list[str] = []
 
     async def take(self, ticket: _Ticket) -> None:
         """Let the current step answer one message."""
@@ -366,8 +377,7 @@ class _Work:
         return self._engine.turn(inbound, seat.conversation, self._now, staff)
 
     async def _refused(self, turn: Turn, error: DomainError) -> Stay:
-        if self._engine.on_refused is not None:
-            self._engine.on_refused(error.code)
+        self.refused.append(error.code)
         if turn.staff is not None and error.code.startswith("staff."):
             await record(turn.staff.name, "refused", turn.step, now=self._now, words=error.code)
         return refusal(turn, error)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from domain.audit import record
 from domain.staff.members import sign_out
 from domain.staff.rules import Permission
-from handlers import keywords
+from handlers import i18n, keywords
 from handlers.conversation import Act, Done, Flow, Go, Outcome, Say, Stay, Step, Turn
 from handlers.conversations.staff import AREAS, door, home
 
@@ -73,7 +73,8 @@ def _resume(turn: Turn, flow: Flow, step: Step) -> Outcome:
 
 
 def _language(turn: Turn, flow: Flow, step: Step) -> Outcome:
-    return Stay(again=True, language="id" if turn.language == "en" else "en")
+    following = i18n.LANGUAGES[(i18n.LANGUAGES.index(turn.language) + 1) % len(i18n.LANGUAGES)]
+    return Stay(again=True, language=following)
 
 
 def _summary(turn: Turn, flow: Flow, step: Step) -> Outcome:

@@ -103,17 +103,22 @@ def migrated_file(shared_folder: Path) -> Path:
 def migrated_database(shared_folder: Path) -> Iterator[str]:
     """The name of a migrated PostgreSQL database, to be copied. Who is the last to use it drops it."""
     name = f"gelombang_template_{os.environ.get('PYTEST_XDIST_TESTRUNUID', uuid.uuid4().hex)}"
-    with (shared_folder / "postgres.lock").open("w") as lock:
+    # Who uses it holds a lock that others may hold, too; who makes or drops it holds one for itself alone.
+    with (shared_folder / "postgres.users").open("w") as users, (shared_folder / "postgres.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_SH)
         if not asyncio.run(_on_server("SELECT 1 FROM pg_database WHERE datname = $1", name)):
+            asyncio.run(_on_server(f"DROP DATABASE IF EXISTS {name}_being_made"))
             asyncio.run(_on_server(f"CREATE DATABASE {name}_being_made"))
             asyncio.run(_migrate(_url(f"{name}_being_made")))
             asyncio.run(_on_server(f"ALTER DATABASE {name}_being_made RENAME TO {name}"))
-        fcntl.flock(lock, fcntl.LOCK_SH)
+        fcntl.flock(lock, fcntl.LOCK_UN)
         yield name
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_UN)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # somebody uses it still
             return
         asyncio.run(_on_server(f"DROP DATABASE {name} WITH (FORCE)"))
 

@@ -18,8 +18,11 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import get_args
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from bot.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
@@ -262,6 +265,13 @@ async def cluster(
         yield made
 
 
+def _found_from_anywhere(settings: Mapping[str, str]) -> dict[str, str]:
+    """Paths made absolute: the processes run in a folder of their own."""
+    fields = Settings.model_fields.items()
+    paths = {name.upper() for name, each in fields if Path in {each.annotation, *get_args(each.annotation)}}
+    return {name: str(Path(value).resolve()) if name in paths else value for name, value in settings.items()}
+
+
 async def main() -> None:
     """Run one until Ctrl+C."""
     stop = asyncio.Event()
@@ -270,6 +280,7 @@ async def main() -> None:
     kept = {name.removeprefix("GELOMBANG_"): os.environ[name] for name in os.environ if name.startswith("GELOMBANG_")}
     for own in ("DATABASE_URL", "REDIS_URL", "PORT"):
         kept.pop(own, None)
+    kept = _found_from_anywhere(kept)
     print("starting PostgreSQL, Redis, 2 web, 2 workers, 1 for faces ...", flush=True)
     async with cluster({"METRICS_TOKEN": secrets.token_urlsafe(12), **kept}) as running:
         for address in running.webs:

@@ -29,6 +29,7 @@ from bot.web import NO_JSON, SECURITY_HEADERS, UNREADABLE, guarded
 from domain.ports import PhotoError
 from handlers.conversation import Contact, Inbound, Photo
 from handlers.engine import Outgoing
+from models import trace
 from models.enums import Channel
 
 PAGE = Path(__file__).with_name("browser_page")
@@ -173,6 +174,7 @@ class BrowserChat:
                 raise ApiError(400, "malformed", f"no valid message: {error}") from None
             return _messages((await self._desk.receive(parse(posted))).replies)
         key = external_id(chat, message_id)
+        trace.begin(Channel.BROWSER, key)  # looking at the photo belongs to it, too
         if known := await self._desk.replay(Channel.BROWSER, key):  # spares looking at a photo that was answered
             return _messages(known.replies)
         kept: Photo | None = None

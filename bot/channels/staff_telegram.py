@@ -36,6 +36,7 @@ from bot.web import UNREADABLE, limited_body
 from handlers.conversation import File, Inbound, RemoteFile
 from handlers.engine import TurnUnavailableError
 from handlers.i18n import Rendered, with_details
+from models import trace
 from models.enums import Channel
 
 log = logging.getLogger(__name__)
@@ -171,6 +172,7 @@ class StaffTelegram:
         offset = 0
         while True:
             ask = partial(self._bot.get_updates, offset=offset, timeout=POLL_SECONDS, allowed_updates=ALLOWED)
+            trace.go_on("")  # what is asked for is nobody's message
             for update in await self._patiently(ask):
                 if update.callback_query is not None:
                     self._presses.put_nowait(update.callback_query.id)

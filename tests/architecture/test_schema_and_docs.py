@@ -4,6 +4,7 @@ import importlib
 import re
 from pathlib import Path
 
+from tortoise import fields
 from tortoise.context import TortoiseContext
 from tortoise.fields.base import Field
 from tortoise.migrations import operations as ops
@@ -30,12 +31,24 @@ def test_the_version_before_can_live_with_every_migration() -> None:
     """
     for path in sorted((ROOT / "models/migrations").glob("0*.py"))[FIRST_RELEASED:]:
         module = importlib.import_module(f"models.migrations.{path.stem}")
-        for operation in module.Migration.operations:
-            assert isinstance(operation, ADDING), f"{path.name}: {type(operation).__name__}"
-            if isinstance(operation, ops.AddField):
-                field = operation.field
-                assert isinstance(field, Field)
-                assert field.null or field.has_db_default(), f"{path.name}: {operation.name} has no default"
+        assert [each for each in module.Migration.operations if takes_away(each)] == [], path.name
+
+
+def takes_away(operation: ops.Operation) -> bool:
+    """Whether the version before would meet an error after it."""
+    if isinstance(operation, ops.AddField):
+        field = operation.field
+        return not isinstance(field, Field) or field.unique or not (field.null or field.has_db_default())
+    return not isinstance(operation, ADDING)
+
+
+def test_what_takes_away_is_known() -> None:
+    plain, filled = fields.IntField(), fields.IntField(db_default=0)
+    assert takes_away(ops.AddField("Person", "age", plain))
+    assert takes_away(ops.AddField("Person", "age", fields.IntField(null=True, unique=True)))
+    assert takes_away(ops.RemoveField("Person", "name"))
+    assert takes_away(ops.AlterField("Person", "name", plain))
+    assert not takes_away(ops.AddField("Person", "age", filled))
 
 
 async def test_no_table_is_described_with_a_semicolon() -> None:

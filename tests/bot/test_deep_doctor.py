@@ -61,7 +61,7 @@ async def test_work_that_nobody_takes_up_is_named(db: BaseDBAsyncClient) -> None
         conversation_id=1, kind="card", channel="telegram", remote="f", lease_until=long_ago, created_at=long_ago
     )
     found = (await looked_at(db))["waiting"]
-    assert (found.level, "1 photos" in found.text) == ("bad", True)
+    assert (found.level, "1 photos" in found.text) == ("note", True)
 
 
 async def test_a_clock_that_is_wrong_is_told(db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,8 +96,8 @@ async def test_what_stands_beside_the_database_is_tried(tmp_path: Path) -> None:
         assert not telegram.sent
         assert not twilio.sent
     await asyncio.to_thread(server.stop)
+    assert "GB" in found.pop("disk").text  # how much there is, is this machine's
     assert {name: finding.level for name, finding in found.items()} == {
-        "disk": "ok",
         "photos": "ok",
         "faces": "ok",
         "Telegram": "ok",
@@ -109,8 +109,8 @@ async def test_what_stands_beside_the_database_is_tried(tmp_path: Path) -> None:
     }
     said = "\n".join(finding.text for finding in found.values())
     assert not any(word in said for word in ("secret-token", "other-token", TOKEN))
-    assert not await asyncio.to_thread(_files, tmp_path)
+    assert not await asyncio.to_thread(_left, tmp_path)
 
 
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+def _left(folder: Path) -> list[Path]:
+    return list(folder.rglob("*"))
