@@ -7,7 +7,7 @@ import asyncio
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from io import BytesIO
@@ -55,7 +55,7 @@ LATE_WORK = {
 Check = Callable[[], Awaitable[Finding]]
 
 
-async def tried(settings: Settings) -> AsyncIterator[Finding]:
+async def tried(settings: Settings) -> AsyncGenerator[Finding, None]:
     """Try one thing after the other; gives each finding when it is there. The keys have to be set."""
     try:
         async with database(settings.database_url) as db:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 
@@ -73,7 +74,8 @@ async def test_a_clock_that_is_wrong_is_told(db: BaseDBAsyncClient, monkeypatch:
 
 async def test_a_database_that_is_away_is_a_finding_without_its_password(tmp_path: Path) -> None:
     settings = Settings(database_url="postgres://root:secret-word@127.0.0.1:9/none", media_dir=tmp_path, drand_urls="")
-    first = await anext(tried(settings))
+    async with aclosing(tried(settings)) as found:
+        first = await anext(found)
     assert first.level == "bad"
     assert "secret-word" not in first.text
 
