@@ -68,7 +68,7 @@ def needs(results: Results) -> dict[str, Any]:
         "gigabytes": _up(messages * found.bytes_a_message / 1e10) * 10,
         "photos_tb": PEOPLE * (CARDS + SELFIES) * PHOTO_KB / 1e9,
         "once": [
-            (words, results[name]["claims"][0])
+            (words, results[name]["claims"][0], results[name]["sizes"])
             for name, words in (("draw", "the draw"), ("payouts", "the payouts"))
             if name in results
         ],
