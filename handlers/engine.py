@@ -228,11 +228,11 @@ class Engine:
 
     async def _record_poison(self, ticket: _Ticket, error: Exception) -> None:
         """Keep a message that the database refuses, apologise, and let the platform forget it."""
-        trace.go_on(ticket.begun)
         try:
             await self._commit([ticket], acts=False, poison=error)
             await self._answer([ticket])
         except Exception as second:  # noqa: BLE001 - the caller gets it
+            trace.go_on(ticket.begun)
             log.error("turn could not be recorded: %s", _where(second))
             ticket.settle(TurnUnavailableError(type(second).__name__))
 
