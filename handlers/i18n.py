@@ -50,6 +50,11 @@ class Rendered(msgspec.Struct, frozen=True):
     live: str = ""
 
 
+def following(language: str) -> str:
+    """The language after this one, and the first after the last: BAHASA goes round them."""
+    return LANGUAGES[(LANGUAGES.index(language) + 1) % len(LANGUAGES)]
+
+
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Message key -> text of one language, without untranslated or fuzzy entries."""

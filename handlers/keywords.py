@@ -151,8 +151,7 @@ def _at_home(come_in: Callable[[Turn], Outcome]) -> Callable[[Turn, Flow, Step],
 
 
 def _language(turn: Turn, flow: Flow, step: Step) -> Outcome:
-    following = i18n.LANGUAGES[(i18n.LANGUAGES.index(turn.language) + 1) % len(i18n.LANGUAGES)]
-    return Stay(again=True, language=following)
+    return Stay(again=True, language=i18n.following(turn.language))
 
 
 def _language_en(turn: Turn, flow: Flow, step: Step) -> Outcome:

@@ -73,8 +73,7 @@ def _resume(turn: Turn, flow: Flow, step: Step) -> Outcome:
 
 
 def _language(turn: Turn, flow: Flow, step: Step) -> Outcome:
-    following = i18n.LANGUAGES[(i18n.LANGUAGES.index(turn.language) + 1) % len(i18n.LANGUAGES)]
-    return Stay(again=True, language=following)
+    return Stay(again=True, language=i18n.following(turn.language))
 
 
 def _summary(turn: Turn, flow: Flow, step: Step) -> Outcome:

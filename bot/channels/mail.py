@@ -1,6 +1,7 @@
 """E-mail over SMTP: codes, one text message each."""
 
 from email.message import EmailMessage
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -19,22 +20,20 @@ class MailSender:
         parts = urlsplit(url)
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
             raise ValueError("GELOMBANG_SMTP_URL is written smtp://user:password@host:port or smtps://...")
-        self._tls = parts.scheme == "smtps"
-        self._host, self._port = parts.hostname, parts.port or (465 if self._tls else 587)
-        self._user = unquote(parts.username) if parts.username else None
-        self._password = unquote(parts.password) if parts.password else None
+        tls = parts.scheme == "smtps"
+        self._server: dict[str, Any] = {
+            "hostname": parts.hostname,
+            "port": parts.port or (465 if tls else 587),
+            "username": unquote(parts.username) if parts.username else None,
+            "password": unquote(parts.password) if parts.password else None,
+            "use_tls": tls,
+            "timeout": SECONDS,
+        }
         self._sender, self._subject = sender, subject
 
     async def greet(self) -> None:
         """Connect and log in as for a mail, and send none; raises what the library raises."""
-        async with aiosmtplib.SMTP(
-            hostname=self._host,
-            port=self._port,
-            username=self._user,
-            password=self._password,
-            use_tls=self._tls,
-            timeout=SECONDS,
-        ):
+        async with aiosmtplib.SMTP(**self._server):
             return
 
     async def send(self, to: str, message: Rendered, number: int) -> Sent | SendError:
@@ -43,15 +42,7 @@ class MailSender:
         mail["From"], mail["To"], mail["Subject"] = self._sender, to, self._subject
         mail.set_content(message.text)
         try:
-            await aiosmtplib.send(
-                mail,
-                hostname=self._host,
-                port=self._port,
-                username=self._user,
-                password=self._password,
-                use_tls=self._tls,
-                timeout=SECONDS,
-            )
+            await aiosmtplib.send(mail, **self._server)
         except aiosmtplib.SMTPRecipientsRefused as error:
             return _refused(max((each.code for each in error.recipients), default=0))
         except aiosmtplib.SMTPAuthenticationError as error:

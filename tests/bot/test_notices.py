@@ -121,6 +121,18 @@ async def test_one_trace_leads_from_a_message_to_the_notice_that_came_of_it(db: 
     assert [said for number, said in heard.sent if number in notices] == [trace.trace_of("telegram", "42:1001"), ""]
 
 
+async def test_what_platforms_say_is_counted_by_code(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        called: list[tuple[str, str]] = []
+        house.delivery.on_called = lambda channel, code: called.append((channel, code))
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        house.phones[Channel.TELEGRAM].answer = lambda to: SendError(Trouble.UNREACHABLE, "403")
+        await house.announce("selected", person)
+        await house.until(NoticeStatus.TOLD)  # by SMS, where the chat could not be reached
+    assert ("telegram", "403") in called
+    assert ("sms", "") in called
+
+
 class _Traces(logging.Handler):
     """The traces of messages that were sent."""
 

@@ -147,6 +147,7 @@ async def test_the_figures_of_a_process_are_for_operators_and_name_nobody(runnin
     async with aiohttp.ClientSession() as session:
         chat = Chat(session, running.webs[0])
         await chat.post(text="halo")
+        assert await chat.post(text="mungkin") == ["registration.consent_needed"]
         address = f"{running.webs[0]}/metrics"
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer \xff"}):
             async with session.get(address, headers=headers) as answer:
@@ -156,6 +157,7 @@ async def test_the_figures_of_a_process_are_for_operators_and_name_nobody(runnin
     for line in (
         r'gelombang_turns_total\{channel="browser",outcome="taken"\} [1-9]',
         r"gelombang_turn_seconds_count [1-9]",
+        r'gelombang_refusals_total\{code="registration.consent_needed"\} [1-9]',
         r'gelombang_queue\{queue="photos"\} 0',
         r'gelombang_messages\{channel="browser",status="sent"\} [1-9]',
     ):
