@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -31,7 +32,6 @@ from handlers.conversation import (
     Direct,
     Done,
     Draft,
-    Elsewhere,
     Flow,
     Go,
     Inbound,
@@ -111,22 +111,38 @@ class _Ticket:
     inbound: Inbound
     key: tuple[str, str]
     lookup: bytes
-    future: "asyncio.Future[TurnResult]"
+    done: "Settled"
     begun: trace.Begun
     inbound_id: int = 0
     replies: list[Outgoing] = field(default_factory=list)
 
-    def settle(self, result: TurnResult | BaseException) -> None:
-        if self.future.done():  # the caller went away; the turn counts all the same
-            return
-        if isinstance(result, TurnResult):
-            self.future.set_result(result)
-        else:
-            self.future.set_exception(result)
+    def settle(self, result: "TurnResult | TurnUnavailableError") -> None:
+        try:
+            self.done(result)
+        except Exception as error:  # noqa: BLE001 - the turn counts all the same, and the next ones wait
+            trace.go_on(self.begun)
+            log.error("a turn was taken and could not be answered: %s", _where(error))
 
 
 class TurnUnavailableError(Exception):
     """The database could not take the turn; nothing of it is stored and the platform should send it again."""
+
+
+Settled: TypeAlias = Callable[[TurnResult | TurnUnavailableError], None]
+"""Hears what became of a turn, once, after its commit."""
+
+
+class TurnFuture(asyncio.Future[TurnResult]):
+    """A turn to be waited for."""
+
+    def settle(self, result: TurnResult | TurnUnavailableError) -> None:
+        """See Settled."""
+        if self.done():  # the caller went away; the turn counts all the same
+            return
+        if isinstance(result, TurnResult):
+            self.set_result(result)
+        else:
+            self.set_exception(result)
 
 
 def outgoing(row: OutboxRow) -> Outgoing:
@@ -162,12 +178,15 @@ class Engine:
 
     async def take_turn(self, inbound: Inbound) -> TurnResult:
         """Take one message; returns after the commit. Raises TurnUnavailableError when the database can't."""
-        key = inbound.channel.value, inbound.external_id
-        future = asyncio.get_running_loop().create_future()
-        ticket = _Ticket(inbound, key, lookup(inbound), future, trace.begun())
-        self._waiting.append(ticket)
+        turn = TurnFuture()
+        self.submit(inbound, turn.settle, trace.begun())
+        return await turn
+
+    def submit(self, inbound: Inbound, done: Settled, begun: trace.Begun) -> None:
+        """The same for who can't wait: ``done`` is called after the commit. ``begun``: what the turn belongs to."""
+        key = inbound.channel, inbound.external_id
+        self._waiting.append(_Ticket(inbound, key, lookup(inbound), done, begun))
         self._arrived.set()
-        return await ticket.future
 
     async def replay(self, channel: Channel, external_id: str) -> TurnResult | None:
         """The replies to a message that was taken before, else None; spares work on repeated photos."""
@@ -247,7 +266,9 @@ class Engine:
         for ticket in group:
             ticket.inbound_id, ticket.replies = 0, []
         async with in_transaction() as db:
-            taken = await self.tables.claim(db, {ticket.key for ticket in group}, now)
+            lookups = {ticket.lookup for ticket in group if ticket.inbound.channel != Channel.INTERNAL}
+            ids = {int(ticket.inbound.address) for ticket in group if ticket.inbound.channel == Channel.INTERNAL}
+            taken, seats = await self.tables.claim(db, {ticket.key for ticket in group}, lookups, ids, now)
             fresh = []
             for ticket in group:
                 if claimed := taken.pop(ticket.key, 0):
@@ -255,7 +276,9 @@ class Engine:
                     fresh.append(ticket)
             if not fresh:
                 return [], None
-            work = _Work(self, db, now, await self._seats(db, fresh, now), acts=acts, poison=poison)
+            if unknown := lookups - seats.keys():
+                seats |= await self._begin(db, [ticket for ticket in fresh if ticket.lookup in unknown], now)
+            work = _Work(self, db, now, seats, acts=acts, poison=poison)
             for ticket in fresh:
                 await work.take(ticket)
             await work.save()
@@ -272,23 +295,12 @@ class Engine:
             for code in work.refused:
                 self.on_refused(code)
 
-    async def _seats(self, db: BaseDBAsyncClient, fresh: list[_Ticket], now: datetime) -> dict[bytes | int, Seat]:
-        lookups = {ticket.lookup for ticket in fresh if ticket.inbound.channel != Channel.INTERNAL}
-        ids = {int(ticket.inbound.address) for ticket in fresh if ticket.inbound.channel == Channel.INTERNAL}
-        seats = await self.tables.lock(db, sorted(lookups), sorted(ids))
-        if unknown := lookups - seats.keys():
-            missing = {ticket.lookup: ticket.inbound for ticket in fresh if ticket.lookup in unknown}
-            people = [
-                (
-                    key,
-                    inbound.channel.value,
-                    inbound.address,
-                    STAFF_FIRST_STEP if inbound.channel in STAFF else FIRST_STEP,
-                )
-                for key, inbound in sorted(missing.items())
-            ]
-            seats |= await self.tables.begin(db, people, i18n.DEFAULT_LANGUAGE, now)
-        return seats
+    async def _begin(self, db: BaseDBAsyncClient, strangers: list[_Ticket], now: datetime) -> dict[bytes | int, Seat]:
+        people = [
+            (key, inbound.channel.value, inbound.address, STAFF_FIRST_STEP if inbound.channel in STAFF else FIRST_STEP)
+            for key, inbound in sorted({ticket.lookup: ticket.inbound for ticket in strangers}.items())
+        ]
+        return await self.tables.begin(db, people, i18n.DEFAULT_LANGUAGE, now) if people else {}
 
     def turn(self, inbound: Inbound, row: ConversationRow, now: datetime, staff: Member | None = None) -> Turn:
         """What a step sees."""
@@ -334,47 +346,65 @@ class _Work:
         """Let the current step answer one message."""
         trace.go_on(ticket.begun)
         inbound = ticket.inbound
-        seat = self._seats.get(int(inbound.address) if inbound.channel == Channel.INTERNAL else ticket.lookup)
-        if seat is None:  # an internal message to a conversation that is gone
+        seat = self._seat(ticket)
+        if seat is None:
             return
         row = seat.conversation
         if row.id in self._blocked:
             self.left.append(ticket)
             return
-        turn = await self._turn(inbound, seat)
+        if seat.channel in STAFF:
+            turn = await self._staff_turn(inbound, seat)
+        else:
+            turn = self._engine.turn(inbound, row, self._now)
         try:
             if self._poison is not None:
                 raise self._poison
-            if inbound.channel != Channel.INTERNAL and (inbound.reachable is not None or seat.reachable is False):
-                reachable = inbound.reachable is not False
-                await self._engine.tables.set_reachable(self._db, seat.address_id, reachable=reachable)
+            if inbound.reachable is not None or not seat.reachable:
+                await self._heard_from(inbound, seat)
             outcome = decide(turn, row.version)
             if isinstance(outcome, Act):
                 if not self._acts:
                     self._blocked.add(row.id)
                     self.left.append(ticket)
                     return
-                self.acted = True
-                async with in_transaction():  # a savepoint: a refusal keeps the inbound row and the reply
-                    outcome = await outcome.action()
+                outcome = await self._act(outcome)
         except DomainError as error:
             outcome = await self._refused(turn, error)
-        except Exception as error:
-            if self._poison is None and is_transient(error):
-                raise
-            log.error("step %s failed: %s", row.step, _where(error))
-            self._failures.append((ticket, row.step, error))
-            outcome = Stay((Say("common.failed", choices=_prompt_choices(turn)),))
+        except Exception as error:  # noqa: BLE001 - it is recorded, or raised again
+            outcome = self._failed(ticket, turn, error)
         await self._apply(ticket, seat, turn, outcome)
 
-    async def _turn(self, inbound: Inbound, seat: Seat) -> Turn:
-        """What the step sees; who is staff is looked up for each message, so that being revoked counts at once."""
-        if seat.channel not in STAFF:
-            return self._engine.turn(inbound, seat.conversation, self._now)
+    def _failed(self, ticket: _Ticket, turn: Turn, error: Exception) -> Stay:
+        if self._poison is None and is_transient(error):
+            raise error
+        log.error("step %s failed: %s", turn.step, _where(error))
+        self._failures.append((ticket, turn.step, error))
+        return Stay((Say("common.failed", choices=_prompt_choices(turn)),))
+
+    async def _act(self, outcome: Act) -> Done:
+        self.acted = True
+        async with in_transaction():  # a savepoint: a refusal keeps the inbound row and the reply
+            return await outcome.action()
+
+    def _seat(self, ticket: _Ticket) -> Seat | None:
+        """Where a message was said; None for an internal one to a conversation that is gone."""
+        if ticket.inbound.channel == Channel.INTERNAL:
+            return self._seats.get(int(ticket.inbound.address))
+        return self._seats.get(ticket.lookup)
+
+    async def _staff_turn(self, inbound: Inbound, seat: Seat) -> Turn:
+        """Who is staff is looked up for each message, so that being revoked counts at once."""
         if inbound.text is not None:  # some of it is kept in plain columns, which take no control characters
             inbound = msgspec.structs.replace(inbound, text=_CONTROL.sub("", inbound.text))
         staff = await members.at(seat.conversation.id, self._now)
         return self._engine.turn(inbound, seat.conversation, self._now, staff)
+
+    async def _heard_from(self, inbound: Inbound, seat: Seat) -> None:
+        """A chat was blocked or unblocked, or somebody writes whom nothing reached."""
+        if inbound.channel != Channel.INTERNAL:
+            reachable = inbound.reachable is not False
+            await self._engine.tables.set_reachable(self._db, seat.address_id, reachable=reachable)
 
     async def _refused(self, turn: Turn, error: DomainError) -> Stay:
         self.refused.append(error.code)
@@ -410,35 +440,33 @@ class _Work:
         self._changed[row.id] = row
         # The platform repeats a message when it did not get the response, and then gets the same reply again. Of
         # several replies none is carried: they would arrive out of order.
-        carried = ticket.inbound.carries_reply and sum(isinstance(reply, Say) for reply in replies) == 1
+        carried = ticket.inbound.carries_reply and len([reply for reply in replies if isinstance(reply, Say)]) == 1
         for position, reply in enumerate(replies):
             ticket.replies.append(self._outgoing(ticket, seat, reply, position, carried=carried))
 
     def _outgoing(self, ticket: _Ticket, seat: Seat, reply: Reply, position: int, *, carried: bool) -> Outgoing:
         conversation = seat.conversation
-        if isinstance(reply, Direct):
-            channel, address_id, body = reply.channel, 0, Body(reply.say, reply.to)
-        elif isinstance(reply, Elsewhere):
-            channel, address_id, body = reply.channel, reply.address_id, Body(reply.say)
+        channel, address_id, to, there = seat.channel, seat.address_id, "", None
+        if isinstance(reply, Say):
+            say = reply
+        elif isinstance(reply, Direct):
+            channel, address_id, to, say = reply.channel.value, 0, reply.to, reply.say
         else:
-            channel, address_id, body = Channel(seat.channel), seat.address_id, Body(reply)
-        there = reply if isinstance(reply, Elsewhere) else None
-        if body.say.choices and there is None:
-            version = conversation.version
-            say = body.say
-            marked = tuple([Choice(f"{each.id}~{version}", each.key, each.params, each.detail) for each in say.choices])
-            body = Body(Say(say.key, say.params, marked, say.ask, say.files, say.live), body.to)
+            channel, address_id, there, say = reply.channel.value, reply.address_id, reply, reply.say
+        if say.choices and there is None:
+            mark = f"~{conversation.version}"
+            marked = tuple([Choice(each.id + mark, each.key, each.params, each.detail) for each in say.choices])
+            say = Say(say.key, say.params, marked, say.ask, say.files, say.live)
         answered = address_id and ((carried and there is None) or channel in PULLED)
-        if not answered:
-            body = Body(body.say, body.to, trace=trace.current())
+        body = Body(say, to, trace="" if answered else trace.current())
         row = OutboxRow(
             id=0,
             conversation_id=there.conversation_id if there else conversation.id,
             address_id=address_id,
-            channel=channel.value,
+            channel=channel,
             inbound_id=ticket.inbound_id,
             position=position,
-            key=body.say.key,
+            key=say.key,
             step=there.step if there else conversation.step,
             language=there.language if there else conversation.language,
             body=msgspec.msgpack.encode(body),
@@ -448,17 +476,15 @@ class _Work:
         return Outgoing(row, body)
 
     async def save(self) -> None:
-        """Write everything: the last statements of the transaction."""
+        """Write everything and end the transaction."""
         tables = self._engine.tables
         if self.left:
             await tables.release(self._db, [ticket.inbound_id for ticket in self.left])
-        if self._changed:
-            await tables.save(self._db, [self._changed[number] for number in sorted(self._changed)], self._now)
-        if self._rows:
-            await tables.post(self._db, self._rows, self._now, LEASE)
         for ticket, step, error in self._failures:
             body = msgspec.msgpack.encode(ticket.inbound)
             await tables.record_failure(self._db, ticket.inbound_id, step, _where(error), body, self._now)
+        changed = [self._changed[number] for number in sorted(self._changed)]
+        await tables.finish(self._db, changed, self._rows, self._now, LEASE)
 
 
 def _with_shown(draft: Draft, replies: list[Reply] | None) -> Draft:
@@ -478,7 +504,7 @@ def lookup(inbound: Inbound) -> bytes:
 
 def address_lookup(channel: Channel, address: str) -> bytes:
     """The blind index of a chat on a channel."""
-    return crypto.ring().index("address", f"{channel.value}:{address}")
+    return crypto.ring().index("address", channel + ":" + address)
 
 
 def decide(turn: Turn, version: int) -> Outcome:

@@ -23,18 +23,28 @@ class KeyringError(ValueError):
 
 @dataclass(frozen=True)
 class Keyring:
-    """``keys`` by id (0-255), the first one seals; ``index_key`` never rotates, else no index would be found again."""
+    """``keys`` by id (0-255), the first one seals; ``index_key`` never rotates, else no index would be found again.
+    ``mark`` is how a value begins that the newest key sealed.
+    """
 
     keys: Mapping[int, bytes] = field(repr=False)
     index_key: bytes = field(repr=False)
+    mark: bytes = field(init=False, repr=False, compare=False)
+    _ciphers: Mapping[int, AESGCM] = field(init=False, repr=False, compare=False)
+    _cipher: AESGCM = field(init=False, repr=False, compare=False)
+    _indexers: dict[str, Callable[[str], bytes]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.keys:
             raise KeyringError("no secret key is set")
         if any(len(key) != 32 for key in (*self.keys.values(), self.index_key)):
             raise KeyringError("every key must be 32 bytes")
-        object.__setattr__(self, "_ciphers", {number: AESGCM(key) for number, key in self.keys.items()})
-        object.__setattr__(self, "_current", next(iter(self.keys)))
+        ciphers = {number: AESGCM(key) for number, key in self.keys.items()}
+        newest = next(iter(ciphers))
+        object.__setattr__(self, "_ciphers", ciphers)
+        object.__setattr__(self, "_cipher", ciphers[newest])
+        object.__setattr__(self, "mark", bytes((newest,)))
+        object.__setattr__(self, "_indexers", {})
 
     @classmethod
     def parse(cls, secret_keys: str, index_key: str) -> "Keyring":
@@ -53,15 +63,12 @@ class Keyring:
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """Encrypt for one column or file; two calls never give the same bytes."""
         nonce = os.urandom(12)
-        current: int = self._current  # type: ignore[attr-defined]
-        cipher: AESGCM = self._ciphers[current]  # type: ignore[attr-defined]
-        return bytes((current,)) + nonce + cipher.encrypt(nonce, plaintext, context)
+        return self.mark + nonce + self._cipher.encrypt(nonce, plaintext, context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
         """Decrypt; raises KeyringError for an unknown key, another context or changed bytes."""
         try:
-            cipher: AESGCM = self._ciphers[sealed[0]]  # type: ignore[attr-defined]
-            return cipher.decrypt(sealed[1:13], sealed[13:], context)
+            return self._ciphers[sealed[0]].decrypt(sealed[1:13], sealed[13:], context)
         except KeyError:
             if (fresh := _read_again(self)) is not None:  # sealed by a key that was added since
                 return fresh.open(sealed, context)
@@ -69,15 +76,12 @@ class Keyring:
         except (IndexError, InvalidTag, ValueError):
             raise KeyringError("a stored value does not open under the keys that are set") from None
 
-    @property
-    def mark(self) -> bytes:
-        """How a value begins that the newest key sealed."""
-        current: int = self._current  # type: ignore[attr-defined]
-        return bytes((current,))
-
     def index(self, kind: str, value: str) -> bytes:
         """Blind index of ``value``: 16 bytes of keyed BLAKE2b, separate for each kind (``nik``, ``phone``, ...)."""
-        return hashlib.blake2b(f"{kind}\0{value}".encode(), key=self.index_key, digest_size=INDEX_BYTES).digest()
+        index = self._indexers.get(kind)
+        if index is None:
+            index = self._indexers[kind] = self.indexer(kind)
+        return index(value)
 
     def indexer(self, kind: str) -> Callable[[str], bytes]:
         """``index`` for one kind and a great many values."""

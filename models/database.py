@@ -40,6 +40,7 @@ def config(url: str) -> dict[str, Any]:
     """
     connection = expand_db_url(url)
     if "sqlite" in connection["engine"]:
+        connection["engine"] = "models.sqlite"
         connection["credentials"].setdefault("synchronous", "FULL")
         # Tortoise's default truncates the log at 16 KB after each checkpoint, which costs more than it saves.
         connection["credentials"]["journal_size_limit"] = 64 * 1024 * 1024

@@ -26,6 +26,10 @@ class Outbox(Model):
     ``lease_until``: until then the process that is attempting it owns it; afterwards a worker may take it over.
     ``inbound_id``: the message it answers, 0 for none. ``notice_id``: the notice of
     which it is a rung. ``address_id``: 0 where ``body`` names the recipient itself.
+
+    Two more indices are made by a migration, since the ORM has no words for them: ``outbox_mailbox`` over
+    (conversation_id, id) of what is fetched by its reader, and ``outbox_block`` over (id >> 10, conversation_id) of
+    everything (models.turns.said_in).
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -53,7 +57,6 @@ class Outbox(Model):
     class Meta:
         table = "outbox"
         indexes = (
-            Index(fields=("conversation_id", "id")),
             Index(fields=("inbound_id",)),
             Index(fields=("status", "lease_until")),
         )

@@ -9,14 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
-from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
 from tortoise.exceptions import DBConnectionError, OperationalError, TransactionManagementError
 
-from models import crypto
-from models.enums import OutboxStatus
+from models import crypto, sqlite
+from models.enums import Channel, OutboxStatus
+from models.sqlite import Statement
 
 DRAFT_CONTEXT = b"conversation.draft"
 BODY_CONTEXT = b"outbox.body"
@@ -77,7 +78,7 @@ _OUTBOX = (
 
 
 _SEAT = (
-    "a.lookup, c.id, a.id AS address_id, a.channel, a.reachable, c.language, c.step, c.version, c.draft, c.person_id, "
+    "c.id AS number, a.id AS address_id, a.channel, a.reachable, c.language, c.step, c.version, c.draft, c.person_id, "
     "c.last_address_id"
 )
 
@@ -113,30 +114,47 @@ class TurnTables:
     def _marks(self, count: int) -> str:
         return _marks(self._mark, count)
 
-    async def _fetch(self, db: BaseDBAsyncClient, statement: str, args: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        """Rows by position. SQLite's can be read so as they come, a dict of each costs three times the statement;
-        for PostgreSQL Tortoise gives the rows of an INSERT as dicts alone.
-        """
-        if self._postgres:
-            return [tuple(row.values()) for row in await db.execute_query_dict(statement, list(args))]
-        return (await db.execute_query(statement, list(args)))[1]  # type: ignore[return-value]
+    async def _run(
+        self, db: BaseDBAsyncClient, statements: Sequence[Statement], *, commit: bool = False
+    ) -> list[sqlite.Rows]:
+        """The rows of each statement, by position; ``commit``: then the transaction is over."""
+        if isinstance(db, sqlite.Client):
+            return await db.at_once(statements, commit=commit)
+        found: list[sqlite.Rows] = []
+        for sql, args, many in statements:
+            if many:
+                await db.execute_many(sql, list(args))
+                found.append([])
+            else:  # Tortoise gives the rows of an INSERT as dicts alone
+                found.append([tuple(row.values()) for row in await db.execute_query_dict(sql, list(args))])
+        if commit:
+            await cast("TransactionalDBClient", db).commit()
+        return found
 
     def _rows(self, rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
         return _row_marks(self._mark, len(rows), len(rows[0])), [value for row in rows for value in row]
 
     async def claim(
-        self, db: BaseDBAsyncClient, keys: Iterable[tuple[str, str]], now: datetime
-    ) -> dict[tuple[str, str], int]:
-        """Take messages: ids of those that were not taken before. Sorted, so that two processes never deadlock."""
+        self,
+        db: BaseDBAsyncClient,
+        keys: Iterable[tuple[str, str]],
+        lookups: Iterable[bytes],
+        ids: Iterable[int],
+        now: datetime,
+    ) -> tuple[dict[tuple[str, str], int], dict[bytes | int, Seat]]:
+        """Take messages: ids of those that were not taken before, and the seats they are from (see ``lock``). Sorted,
+        so that two processes never deadlock.
+        """
         moment = self.moment(now)
         values, args = self._rows([(channel, external, moment) for channel, external in sorted(keys)])
-        rows = await self._fetch(
-            db,
+        claiming = Statement(
             f"INSERT INTO inbound (channel, external_id, received_at) VALUES {values} "  # noqa: S608
             "ON CONFLICT DO NOTHING RETURNING id, channel, external_id",
             args,
         )
-        return {(channel, external): number for number, channel, external in rows}
+        locking = self._locking(lookups, ids)
+        rows, *found = await self._run(db, [claiming, *locking])
+        return {(channel, external): number for number, channel, external in rows}, self._seats(found)
 
     async def release(self, db: BaseDBAsyncClient, ids: Sequence[int]) -> None:
         """Give messages back that this transaction claimed but leaves to another one."""
@@ -190,29 +208,34 @@ class TurnTables:
         self, db: BaseDBAsyncClient, lookups: Sequence[bytes], ids: Sequence[int]
     ) -> dict[bytes | int, Seat]:
         """The conversations held at these addresses or with these ids, locked in the order of their ids."""
-        found: dict[bytes | int, Seat] = {}
-        shared: dict[int, ConversationRow] = {}
-        tail = "ORDER BY c.id" + (" FOR UPDATE OF c" if self._postgres else "")
-        if lookups:
-            rows = await self._fetch(
-                db,
-                f"SELECT {_SEAT} FROM address a JOIN conversation c ON c.id = a.conversation_id "  # noqa: S608
-                f"WHERE a.lookup IN ({self._marks(len(lookups))}) {tail}",
-                lookups,
+        return self._seats(await self._run(db, self._locking(lookups, ids)))
+
+    def _locking(self, lookups: Iterable[bytes], ids: Iterable[int]) -> list[Statement]:
+        """By address first, then by id; neither where there is nothing to look up."""
+        tail = "ORDER BY c.id FOR UPDATE OF c" if self._postgres else ""  # SQLite has one writer at a time
+        found = []
+        if by_address := sorted(lookups):
+            found.append(
+                Statement(
+                    f"SELECT a.lookup, {_SEAT} FROM address a JOIN conversation c ON c.id = a.conversation_id "  # noqa: S608
+                    f"WHERE a.lookup IN ({self._marks(len(by_address))}) {tail}",
+                    by_address,
+                )
             )
-            for lookup, *row in rows:
-                found[bytes(lookup)] = _seat(row, shared)
-        if ids:
-            rows = await self._fetch(
-                db,
-                f"SELECT {_SEAT} FROM conversation c JOIN address a ON a.id = c.last_address_id "  # noqa: S608
-                f"WHERE c.id IN ({self._marks(len(ids))}) {tail}",
-                ids,
+        if by_id := sorted(ids):
+            found.append(
+                Statement(
+                    f"SELECT c.id, {_SEAT} FROM conversation c JOIN address a ON a.id = c.last_address_id "  # noqa: S608
+                    f"WHERE c.id IN ({self._marks(len(by_id))}) {tail}",
+                    by_id,
+                )
             )
-            for _, *row in rows:
-                seat = _seat(row, shared)
-                found[seat.conversation.id] = seat
         return found
+
+    def _seats(self, found: Iterable[sqlite.Rows]) -> dict[bytes | int, Seat]:
+        """Seats by what they were looked up by: a lookup is bytes, an id a number."""
+        shared: dict[int, ConversationRow] = {}
+        return {row[0]: _seat(row, shared) for rows in found for row in rows}
 
     async def begin(
         self,
@@ -249,10 +272,30 @@ class TurnTables:
         return await self.lock(db, [lookup for lookup, *_ in people], [])
 
     async def save(self, db: BaseDBAsyncClient, rows: Sequence[ConversationRow], now: datetime) -> None:
-        """Write back step, version, draft, language, last address and when the person was heard."""
+        """Write conversations back."""
+        await self._run(db, [self._saving(rows, now)])
+
+    async def finish(
+        self,
+        db: BaseDBAsyncClient,
+        conversations: Sequence[ConversationRow],
+        messages: Sequence[OutboxRow],
+        now: datetime,
+        lease: timedelta,
+    ) -> None:
+        """Write back conversations, insert messages (see ``post``), and end the transaction."""
+        statements = [self._saving(conversations, now)] if conversations else []
+        if messages:
+            statements += self._posting(messages, now, lease)
+        found = await self._run(db, statements, commit=True)
+        if messages:
+            self._number(messages, found[-1])
+
+    def _saving(self, rows: Sequence[ConversationRow], now: datetime) -> Statement:
+        """Step, version, draft, language, last address and when the person was heard."""
         moment, ring, mark = self.moment(now), crypto.ring(), self._mark
         kind = "::timestamptz" if self._postgres else ""
-        await db.execute_many(
+        return Statement(
             f"UPDATE conversation SET step = {mark}1, version = {mark}2, draft = {mark}3, language = {mark}4, "  # noqa: S608
             f"last_address_id = {mark}5, updated_at = {mark}6, heard_at = COALESCE({mark}8{kind}, heard_at) "
             f"WHERE id = {mark}7",
@@ -269,41 +312,56 @@ class TurnTables:
                 ]
                 for row in rows
             ],
+            many=True,
         )
 
     async def post(self, db: BaseDBAsyncClient, rows: Sequence[OutboxRow], now: datetime, lease: timedelta) -> None:
         """Insert messages and set their ids. Those being attempted at once are leased to this process."""
+        self._number(rows, (await self._run(db, self._posting(rows, now, lease)))[-1])
+
+    def _posting(self, rows: Sequence[OutboxRow], now: datetime, lease: timedelta) -> list[Statement]:
+        """Statements of which the last one gives what ``_number`` takes."""
         moment, until, ring = self.moment(now), self.moment(now + lease), crypto.ring()
-        values, args = self._rows(
-            [
-                (
-                    row.conversation_id,
-                    row.address_id,
-                    row.channel,
-                    row.inbound_id,
-                    row.position,
-                    row.key,
-                    row.step,
-                    row.language,
-                    ring.seal(row.body, BODY_CONTEXT),
-                    row.status,
-                    until if row.status == OutboxStatus.ATTEMPTING else None,
-                    moment,
-                    row.notice_id,
-                )
-                for row in rows
-            ]
+        values = [
+            (
+                row.conversation_id,
+                row.address_id,
+                row.channel,
+                row.inbound_id,
+                row.position,
+                row.key,
+                row.step,
+                row.language,
+                ring.seal(row.body, BODY_CONTEXT),
+                row.status,
+                until if row.status == OutboxStatus.ATTEMPTING else None,
+                moment,
+                row.notice_id,
+            )
+            for row in rows
+        ]
+        insert = (
+            "INSERT INTO outbox (conversation_id, address_id, channel, inbound_id, position, key, step, language, "
+            "body, status, lease_until, created_at, notice_id) VALUES "
         )
-        inserted = await self._fetch(
-            db,
-            "INSERT INTO outbox (conversation_id, address_id, channel, inbound_id, position, key, step, language, "  # noqa: S608
-            f"body, status, lease_until, created_at, notice_id) VALUES {values} "
-            "RETURNING id, inbound_id, position",
-            args,
-        )
-        ids = {(inbound_id, position): number for number, inbound_id, position in inserted}
-        for row in rows:
-            row.id = ids[row.inbound_id, row.position]
+        if self._postgres:
+            marks, args = self._rows(values)
+            return [Statement(f"{insert}{marks} RETURNING id, inbound_id, position", args)]
+        return [
+            Statement(f"{insert}({self._marks(13)})", values, many=True),
+            Statement("SELECT last_insert_rowid()", ()),
+        ]
+
+    def _number(self, rows: Sequence[OutboxRow], found: sqlite.Rows) -> None:
+        if self._postgres:
+            ids = {(inbound_id, position): number for number, inbound_id, position in found}
+            for row in rows:
+                row.id = ids[row.inbound_id, row.position]
+            return
+        # SQLite has one writer, who gets one number after the other.
+        first = found[0][0] - len(rows) + 1
+        for number, row in enumerate(rows, first):
+            row.id = number
 
     async def seat_at(self, db: BaseDBAsyncClient, lookup: bytes) -> tuple[int, str] | None:
         """The conversation held at an address, and its step."""
@@ -328,15 +386,16 @@ class TurnTables:
         """The address's id, and the messages to it with an id above ``after``."""
         mark = self._mark
         rows = await db.execute_query_dict(
-            f"SELECT id, conversation_id FROM address WHERE lookup = {mark}1",  # noqa: S608
+            f"SELECT id, conversation_id, channel FROM address WHERE lookup = {mark}1",  # noqa: S608
             [lookup],
         )
         if not rows:
             return None, []
         address_id: int = rows[0]["id"]
+        channel = Channel(rows[0]["channel"]).value  # written out, so that SQLite sees that outbox_mailbox has it
         rows = await db.execute_query_dict(
             f"SELECT {_OUTBOX} FROM outbox WHERE conversation_id = {mark}1 AND id > {mark}2 AND address_id = {mark}3 "  # noqa: S608
-            f"ORDER BY id LIMIT {mark}4",
+            f"AND channel = '{channel}' ORDER BY id LIMIT {mark}4",
             [rows[0]["conversation_id"], after, address_id, limit],
         )
         return address_id, [_outbox(row) for row in rows]
@@ -359,6 +418,25 @@ class TurnTables:
             [lookup, limit],
         )
         return [_outbox(row) for row in reversed(rows)]
+
+    async def said_in(self, db: BaseDBAsyncClient, conversation_ids: Sequence[int]) -> list[int]:
+        """Ids of all messages in these conversations, oldest first. For what is rare: it looks into each block of 1,024
+        messages there is.
+        """
+        if self._postgres:
+            blocks = "ANY (ARRAY(SELECT generate_series(0, (SELECT MAX(id) >> 10 FROM outbox))))"
+            sql = f"SELECT id FROM outbox WHERE (id >> 10) = {blocks} "  # noqa: S608
+        else:
+            sql = (
+                "WITH RECURSIVE block(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM block "
+                "WHERE n < (SELECT MAX(id) >> 10 FROM outbox)) "
+                "SELECT outbox.id FROM block JOIN outbox ON (outbox.id >> 10) = block.n WHERE 1 "
+            )
+        rows = await db.execute_query_dict(
+            f"{sql}AND conversation_id IN ({self._marks(len(conversation_ids))}) ORDER BY outbox.id",
+            list(conversation_ids),
+        )
+        return [row["id"] for row in rows]
 
     async def stranded(self, db: BaseDBAsyncClient, now: datetime, lease: timedelta, limit: int) -> list[OutboxRow]:
         """Claim messages that nobody attempts any more: queued ones, and those whose lease ran out in a crash."""
@@ -528,8 +606,8 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _seat(row: Sequence[Any], shared: dict[int, ConversationRow]) -> Seat:
-    """``row`` as ``_SEAT`` names it, without the lookup."""
-    number, address_id, channel, reachable, language, step, version, draft, person_id, last = row
+    """``row`` as ``_SEAT`` names it, after what it was looked up by."""
+    _, number, address_id, channel, reachable, language, step, version, draft, person_id, last = row
     # Two addresses of one person share one row, so that the second turn sees what the first one did.
     conversation = shared.get(number)
     if conversation is None:

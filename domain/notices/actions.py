@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from tortoise import connections
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.functions import Count
 from tortoise.transactions import in_transaction
@@ -141,12 +142,12 @@ async def standing_of_all() -> list[tuple[str, str, str, int]]:
 
 async def rungs_of(person_id: int) -> list[str]:
     """Each rung of a person's notices, in their order: when, by what, and what came of it."""
-    lines = []
+    db, lines = connections.get("default"), []
+    ids = [conversation.id for conversation in await Conversation.filter(person_id=person_id).only("id")]
+    said = await NoticeTables(db).said_in(db, ids) if ids else []
     for notice in await Notice.filter(person_id=person_id).order_by("id"):
         lines.append(f"{notice.kind} {notice.subject_id}: {notice.status} {notice.reason}".rstrip())
-        conversations = await Conversation.filter(person_id=person_id).only("id")
-        ids = [conversation.id for conversation in conversations]
-        for row in await Outbox.filter(conversation_id__in=ids, notice_id=notice.id).order_by("id"):
+        for row in await Outbox.filter(id__in=said, notice_id=notice.id).order_by("id"):
             when = row.sent_at or row.created_at
             lines.append(f"  {when:%Y-%m-%d %H:%M} {row.channel}: {row.status} {row.error or ''}".rstrip())
     return lines

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
+from tortoise import connections
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.models import Model
 
@@ -27,7 +28,7 @@ from models.privacy import DataLink, DataRequest, Destruction, IdentityTry
 from models.staff import Assisted, StaffFile
 from models.survey import SurveyInvitation, SurveyResponse
 from models.training import CertificateCheck, Purchase, Review
-from models.turns import DRAFT_CONTEXT
+from models.turns import DRAFT_CONTEXT, TurnTables
 from models.verification import (
     CardReading,
     FaceVector,
@@ -40,6 +41,7 @@ from models.verification import (
 )
 from models.wave import Place
 
+AT_ONCE = 1_000  # rows that one statement names
 NOBODY = "-"
 NO_BIRTH_DATE = "1900-01-01"
 # Rows about one conversation that go as a whole.
@@ -62,9 +64,13 @@ async def erase_conversation(conversation_id: int, first_step: str, now: datetim
     await destroy_photos(await photos_of(conversation_id), "erased", now)
     for model in _OF_CONVERSATION:
         await model.filter(conversation_id=conversation_id).delete()
-    answered = await Outbox.filter(conversation_id=conversation_id).values_list("inbound_id", flat=True)
-    await FailedTurn.filter(inbound_id__in=[number for number in answered if number]).delete()
-    await Outbox.filter(conversation_id=conversation_id).delete()
+    connection = connections.get("default")
+    said = await TurnTables(connection).said_in(connection, [conversation_id])
+    for at in range(0, len(said), AT_ONCE):
+        some = said[at : at + AT_ONCE]
+        answered = await Outbox.filter(id__in=some).values_list("inbound_id", flat=True)
+        await FailedTurn.filter(inbound_id__in=[number for number in answered if number]).delete()
+        await Outbox.filter(id__in=some).delete()
     talks = await HelpRequest.filter(conversation_id=conversation_id).values_list("id", flat=True)
     await HelpMessage.filter(request_id__in=list(talks)).delete()
     await DataRequest.filter(conversation_id=conversation_id).update(words=None, answer=None)
