@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -47,7 +47,16 @@ from domain.programme import DEFAULT, Programme, Sending, load, load_partners
 from domain.trainings.catalogue import Catalogue
 from handlers import i18n
 from handlers.conversation import Inbound, Photo
-from handlers.engine import Engine, Outgoing, TurnResult, TurnUnavailableError, address_lookup, outgoing
+from handlers.engine import (
+    Engine,
+    Outgoing,
+    Settled,
+    TurnFuture,
+    TurnResult,
+    TurnUnavailableError,
+    address_lookup,
+    outgoing,
+)
 from handlers.flows import STEPS
 from models import crypto, trace
 from models.database import database
@@ -197,30 +206,36 @@ class App:
 
     async def receive(self, inbound: Inbound) -> TurnResult:
         """Take a message and deliver the replies: what every channel calls."""
+        turn = TurnFuture()
         if inbound.channel != Channel.INTERNAL:
             trace.begin(inbound.channel, inbound.external_id)
-            told = self.limits.chat(f"{inbound.channel}:{inbound.address}")
-            if told is False:  # a flood was told so a moment ago: nothing is taken, and nothing is sent again
-                return TurnResult([], repeated=True)
-            if told:
-                inbound = Inbound(
-                    channel=inbound.channel,
-                    address=inbound.address,
-                    external_id=inbound.external_id,
-                    problem="limits.too_fast",
-                )
-        began = time.perf_counter()
-        try:
-            result = await self.engine.take_turn(inbound)
-        except TurnUnavailableError:
-            self.measured.unavailable(inbound.channel)
-            raise
-        self.measured.taken(inbound.channel, time.perf_counter() - began)
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s message taken%s", inbound.channel, " before" if result.repeated else "")
-        if not result.repeated:  # a repeat's replies are on their way already, or the sweep has them
-            self.delivery.post(result.replies)
-        return result
+        self.submit(inbound, turn.settle, trace.begun())
+        return await turn
+
+    def submit(self, inbound: Inbound, done: Settled, begun: trace.Begun) -> None:
+        """The same for who can't wait (see Engine.submit)."""
+        channel = inbound.channel
+        if channel != Channel.INTERNAL and (told := self.limits.chat(channel + ":" + inbound.address)) is not None:
+            if not told:  # a flood was told so a moment ago: nothing is taken, and nothing is sent again
+                done(TurnResult([], repeated=True))
+                return
+            inbound = Inbound(
+                channel=channel, address=inbound.address, external_id=inbound.external_id, problem="limits.too_fast"
+            )
+        self.engine.submit(inbound, partial(self._settled, channel, time.perf_counter(), done), begun)
+
+    def _settled(
+        self, channel: Channel, began: float, done: Settled, result: TurnResult | TurnUnavailableError
+    ) -> None:
+        if isinstance(result, TurnResult):
+            self.measured.taken(channel, time.perf_counter() - began)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s message taken%s", channel, " before" if result.repeated else "")
+            if not result.repeated:  # a repeat's replies are on their way already, or the sweep has them
+                self.delivery.post(result.replies)
+        else:
+            self.measured.unavailable(channel)
+        done(result)
 
     async def keep_photo(self, channel: Channel, chat: str, content: bytes) -> Photo | None:
         """Look at a photo and keep it; None where the chat's step asks for none, so that nothing is kept unasked."""

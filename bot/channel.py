@@ -7,12 +7,15 @@ from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from handlers.conversation import File, Inbound, KeptFile, Photo
-from handlers.engine import Outgoing, TurnResult
+from handlers.engine import Outgoing, Settled, TurnResult
 from handlers.i18n import Rendered
 from models.enums import Channel
+from models.trace import Begun
 
 Receive: TypeAlias = Callable[[Inbound], Awaitable[TurnResult]]
 """Take one message and deliver the replies; raises TurnUnavailableError when the platform should send it again."""
+Submit: TypeAlias = Callable[[Inbound, Settled, Begun], None]
+"""The same without waiting: what became of it is told after the commit. Begun is the trace it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)

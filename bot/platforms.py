@@ -14,6 +14,7 @@ from bot.channel import Sender
 from bot.channels.sms import SmsSender
 from bot.channels.telegram import TelegramChannel
 from bot.channels.whatsapp import WhatsAppSender
+from bot.front import Lane
 from bot.gateways.twilio import Twilio
 from bot.photos import Remote
 from bot.reports import TwilioDesk
@@ -24,6 +25,8 @@ from models.enums import Channel
 if TYPE_CHECKING:
     from bot.app import App
     from bot.channels.staff_telegram import StaffTelegram
+
+TELEGRAM_PATH = "/webhooks/telegram"
 
 
 @dataclasses.dataclass
@@ -55,9 +58,13 @@ class Platforms:
         if self.staff:
             site.router.add_post("/webhooks/staff", webserver.guarded(self.staff.webhook(app.receive)))
         if self.telegram:
-            site.router.add_post("/webhooks/telegram", webserver.guarded(self.telegram.webhook(app.receive)))
+            site.router.add_post(TELEGRAM_PATH, webserver.guarded(self.telegram.webhook(app.receive)))
         if self.twilio:
             TwilioDesk(self.twilio, app.receive, app.delivery.report).add_routes(site)
+
+    def lanes(self, app: "App") -> dict[str, Lane]:
+        """Webhooks that have a short way, by their paths."""
+        return {TELEGRAM_PATH: self.telegram.lane(app.submit)} if self.telegram else {}
 
     def work(self, app: "App", *, updates: bool) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as the server does; ``updates``: messages are taken here."""

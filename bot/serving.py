@@ -5,6 +5,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
+from typing import cast
 
 from aiohttp import web
 
@@ -14,6 +15,7 @@ from bot.audit_page import AuditPage
 from bot.channels import browser
 from bot.channels.staff_browser import StaffBrowser
 from bot.draws_page import DrawPages
+from bot.front import FrontDoor
 from bot.gateways.kyc import PartnerKeys
 from bot.gateways.media import MediaFolder
 from bot.my_data import MyData
@@ -26,6 +28,8 @@ from bot.settings import Settings
 from domain import clock
 
 log = logging.getLogger(__name__)
+
+LAST_SECONDS = 3.0  # for answers that are under way when a process ends
 
 
 async def serve(
@@ -44,7 +48,8 @@ async def serve(
         raise ValueError("several processes can't poll one bot: set GELOMBANG_TELEGRAM_MODE=webhook")
     outside = Platforms.of(settings)
     async with running(settings, outside.senders, outside.remotes, role) as app:
-        site = webserver.application(app.limits.middleware, https=settings.public_url.startswith("https:"))
+        https = settings.public_url.startswith("https:")
+        site = webserver.application(app.limits.middleware, https=https)
         token = settings.metrics_token.get_secret_value()
         Probes(app.db, lambda: app.draining, token, app.measured, app.programme.sending.pace).add_routes(site)
         if role in {Role.ALL, Role.WEB}:
@@ -58,14 +63,15 @@ async def serve(
             site,
             access_log=None,
             handle_signals=False,
-            shutdown_timeout=3,
+            shutdown_timeout=LAST_SECONDS,
             logger=webserver.quiet_logger(),
             auto_decompress=False,
         )
         await runner.setup()
+        lanes = outside.lanes(app) if role in {Role.ALL, Role.WEB} else {}
+        door = FrontDoor(lanes, cast("web.Server", runner.server), https=https)
         try:
-            server = web.TCPSite(runner, settings.host, settings.port)
-            await server.start()
+            await door.open(settings.host, settings.port)
             # What is loaded by now stays: the collector need not walk it again and again under load.
             gc.collect()
             gc.freeze()
@@ -79,6 +85,7 @@ async def serve(
                 for task in work:
                     task.cancel()
         finally:
+            await door.close(LAST_SECONDS)
             await runner.cleanup()
             await outside.close()
 

@@ -35,6 +35,7 @@ BARE_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
 )
+HTTPS_HEADERS = (("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),)
 # What msgspec raises for what is no JSON, or is nested too deep to be read.
 NO_JSON = (ValueError, RecursionError)
 
@@ -122,8 +123,8 @@ def application(*middlewares: Any, https: bool = False) -> web.Application:
         page = headers.get("Content-Type", "").startswith("text/html")
         for name, value in SECURITY_HEADERS.items() if page else BARE_HEADERS:
             headers.setdefault(name, value)
-        if https:
-            headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+        for name, value in HTTPS_HEADERS if https else ():
+            headers.setdefault(name, value)
 
     app.on_response_prepare.append(harden)
     return app
