@@ -1,6 +1,7 @@
 """Time. Rules get it passed in; this is where it comes from. All deadlines are told in WIB (Asia/Jakarta)."""
 
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 WIB = ZoneInfo("Asia/Jakarta")
@@ -11,6 +12,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+@lru_cache(64)  # all turns of a group have one moment
 def day_of(moment: datetime) -> date:
     """The day of a moment by the programme's clock."""
     return moment.astimezone(WIB).date()

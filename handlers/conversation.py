@@ -258,7 +258,7 @@ On: TypeAlias = Callable[..., Go]
 """A flow's way on: (turn, *replies, **answers) to the next open question."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # there is one of each
 class Step:
     """One screen and what may be answered to it.
 
@@ -304,15 +304,18 @@ class Flow:
     outcome: Callable[[Turn], Outcome]
     gate: "Callable[[Turn, Step], Outcome | None] | None" = None
     by_name: Mapping[str, Step] = field(init=False)
+    asking: tuple[tuple[str, frozenset[str]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
+        object.__setattr__(self, "asking", tuple((step.name, frozenset(step.fills)) for step in self.steps))
 
     def next_step(self, draft: Draft) -> str:
         """The first step with a field that is not filled yet, else the last one."""
-        for step in self.steps:
-            if any(name not in draft for name in step.fills):
-                return step.name
+        filled = draft.keys()
+        for name, fields in self.asking:
+            if not fields <= filled:
+                return name
         return self.steps[-1].name
 
     def back(self, turn: Turn, step: Step) -> Go:

@@ -31,6 +31,7 @@ _DIGITS = re.compile(r"[0-9]+")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}")
 _NUMERIC_DATE = re.compile(r"(\d{1,2})[\s./\-]+(\d{1,2})[\s./\-]+(\d{4}|\d{2})")
 _WRITTEN_DATE = re.compile(r"(\d{1,2})[\s./\-]*([a-z]+)[\s./\-,]*(\d{4}|\d{2})")
+_PLAIN_NAME = re.compile(r"[A-Za-z]{2}[A-Za-z .,'-]{0,98}")
 _ISO_DATE = re.compile(r"(\d{4})[\s./\-]+(\d{1,2})[\s./\-]+(\d{1,2})")
 
 
@@ -112,6 +113,8 @@ def read_phone(text: str) -> str:
 def read_name(text: str) -> str:
     """Read a full name as on the card: 2 to 100 letters, spaces, dots, commas, apostrophes and hyphens."""
     name = clean(text)
+    if _PLAIN_NAME.fullmatch(name):  # what nearly everybody types
+        return name
     if any(char.isdigit() for char in name):
         raise DomainError("registration.name_digits")
     letters = [char for char in name if char.isalpha()]
