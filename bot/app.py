@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
@@ -61,9 +61,6 @@ from handlers.flows import STEPS
 from models import crypto, trace
 from models.database import database
 from models.enums import Channel
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
