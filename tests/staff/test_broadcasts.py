@@ -85,6 +85,10 @@ class Station:
                 while await self.notices.send_some(channel):
                     pass
             await asyncio.sleep(0.05)
+            for _ in range(300):  # what is under way is written back when the machine comes to it
+                if not await Outbox.filter(status=OutboxStatus.ATTEMPTING).exists():
+                    break
+                await asyncio.sleep(0.01)
             if await standing() == before:
                 return
 
