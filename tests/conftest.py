@@ -21,6 +21,7 @@ from tortoise.backends.base.executor import EXECUTOR_CACHE
 from bot.logs import OURS
 from models import crypto
 from models.database import database, migrate
+from tests.e2e.server import SHARED
 from tests.photos import FACES, needs_faces
 
 __all__ = ["FACES", "needs_faces", "needs_postgres"]
@@ -63,7 +64,8 @@ needs_postgres = pytest.mark.skipif(
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits for processes comes first: at the end, the others would wait for it."""
-    items.sort(key=lambda item: "/e2e/" not in item.nodeid and "rehearsal" not in item.nodeid)
+    slow = "/e2e/", "test_rehearsal", "test_sandbox"
+    items.sort(key=lambda item: not any(each in item.nodeid for each in slow))
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +107,11 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of all processes that test: what one has made, the others need not make again."""
     folder = tmp_path_factory.getbasetemp()
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prepared_once(shared_folder: Path) -> None:
+    os.environ[SHARED] = str(shared_folder)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import fcntl
 import io
 import os
 import re
@@ -26,15 +27,25 @@ from tools.cluster import free_port
 ROOT = Path(__file__).parents[2]
 
 
+SHARED = "GELOMBANG_TEST_FOLDER"  # a folder of all processes that test (tests/conftest.py)
+
+
 @cache
 def prepared() -> Path:
     """A database with tables and sample data, to be copied: making one takes longer than most tests."""
-    folder = Path(tempfile.mkdtemp(prefix="gelombang-prepared-"))
-    atexit.register(shutil.rmtree, folder)
-    environment = Server(folder, FRESH="yes").environment
-    environment["GELOMBANG_DATABASE_URL"] = f"sqlite://{folder}/test.db?journal_mode=DELETE"
-    for command in ("migrate", "sample"):
-        subprocess.run([sys.executable, "-m", "bot", command], env=environment, cwd=folder, check=True)
+    if SHARED not in os.environ:
+        os.environ[SHARED] = tempfile.mkdtemp(prefix="gelombang-prepared-")
+        atexit.register(shutil.rmtree, os.environ[SHARED])
+    folder = Path(os.environ[SHARED]) / "prepared"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "test.db").exists():
+            environment = Server(folder, FRESH="yes").environment
+            environment["GELOMBANG_DATABASE_URL"] = f"sqlite://{folder}/being-made.db?journal_mode=DELETE"
+            for command in ("migrate", "sample"):
+                subprocess.run([sys.executable, "-m", "bot", command], env=environment, cwd=folder, check=True)
+            (folder / "being-made.db").rename(folder / "test.db")
     return folder / "test.db"
 
 

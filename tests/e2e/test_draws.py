@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 from collections import Counter
@@ -22,7 +23,7 @@ from domain.programme import load
 from domain.waves import check_draw, drawing
 from domain.waves.actions import Plan, close_now, plan_wave
 from models import crypto
-from models.database import database, migrate
+from models.database import database
 from models.enums import Randomness, WaveStatus
 from models.notice import Notice
 from models.wave import Place, PlaceEvent, Wave
@@ -46,12 +47,14 @@ async def gelombang(server: Server, *arguments: str) -> tuple[int, str]:
 class Town:
     """A simulation that was run to its end: what it found, and its published draws."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, migrated: Path, folder: Path, seed: int) -> None:
         self.draws, self.file = folder / "draws", folder / "found.json"
+        shutil.copy(migrated, folder / "town.db")
         self.code, self.said = asyncio.run(
             gelombang(
                 Server(folder), "simulate", "--people", "600", "--waves", "1", "--seed", str(seed), "--quota", "120",
-                "--straight", "--draws", str(self.draws), "--json", str(self.file),
+                "--database", f"sqlite://{folder}/town.db", "--straight", "--draws", str(self.draws),
+                "--json", str(self.file),
             )
         )  # fmt: skip
 
@@ -62,8 +65,8 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
-    return Town(tmp_path_factory.mktemp("town"), 5)
+def town(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Town:
+    return Town(migrated_file, tmp_path_factory.mktemp("town"), 5)
 
 
 @pytest.mark.parametrize("page", [(390, 844), (1280, 800)], indirect=True, ids=["phone", "desk"])
@@ -115,19 +118,19 @@ async def test_only_what_is_published_is_served(town: Town, tmp_path: Path) -> N
 
 
 def test_two_simulations_with_one_seed_give_the_same_figures_and_another_seed_does_not(
-    town: Town, tmp_path_factory: pytest.TempPathFactory
+    town: Town, migrated_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     assert (town.code, "chat, photos and checks are not simulated" in town.said) == (0, True)
     assert all(town.found["invariants"].values())
-    again, other = [Town(tmp_path_factory.mktemp("again"), seed) for seed in (5, 6)]
+    again, other = [Town(migrated_file, tmp_path_factory.mktemp("again"), seed) for seed in (5, 6)]
     seen = [(each.found["funnel"], (each.draws / "1" / "winners.csv").read_bytes()) for each in (town, again, other)]
     assert seen[0] == seen[1] != seen[2]
 
 
-async def test_a_server_freezes_what_is_due_and_shows_it(tmp_path: Path) -> None:
+async def test_a_server_freezes_what_is_due_and_shows_it(migrated_file: Path, tmp_path: Path) -> None:
     crypto.use(Settings(_env_file=None, key_file=tmp_path / "keys").keyring())
+    shutil.copy(migrated_file, tmp_path / "test.db")
     async with database(f"sqlite://{tmp_path}/test.db") as db:
-        await migrate(db)
         now, rules = clock.now(), load()
         plan = Plan(now - timedelta(days=3), now - timedelta(days=2), now, quota=5, randomness=Randomness.DICE)
         wave = await plan_wave(plan, rules, "ani", now)
@@ -142,10 +145,12 @@ async def test_a_server_freezes_what_is_due_and_shows_it(tmp_path: Path) -> None
             assert "Undian belum dilakukan" in await answer.text()
 
 
-async def test_virtual_people_chat_their_way_through_two_waves(tmp_path: Path) -> None:
+async def test_virtual_people_chat_their_way_through_two_waves(migrated_file: Path, tmp_path: Path) -> None:
+    shutil.copy(migrated_file, tmp_path / "town.db")
     code, said = await gelombang(
-        Server(tmp_path), "simulate", "--people", "60", "--waves", "2", "--seed", "4", "--json", "found.json"
-    )
+        Server(tmp_path), "simulate", "--people", "60", "--waves", "2", "--seed", "4", "--json", "found.json",
+        "--database", f"sqlite://{tmp_path}/town.db",
+    )  # fmt: skip
     assert code == 0, said
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["chatted"]
@@ -167,12 +172,12 @@ KILLED_ONCE = (
 )
 
 
-async def frozen_town(folder: Path, count: int) -> Path:
+async def frozen_town(migrated: Path, folder: Path, count: int) -> Path:
     """A database with a wave that was frozen long ago and has its dice; its keys lie beside it."""
     crypto.use(Settings(_env_file=None, key_file=folder / "keys").keyring())
     file = folder / "test.db"
+    shutil.copy(migrated, file)
     async with database(f"sqlite://{file}") as db:
-        await migrate(db)
         office = Office(db, folder / "draws")
         wave = await office.wave(count // 5, randomness=Randomness.DICE)
         people = [character(5, number, 1) for number in range(count)]
@@ -185,8 +190,8 @@ async def frozen_town(folder: Path, count: int) -> Path:
     return file
 
 
-async def test_a_draw_that_is_killed_again_and_again_comes_to_the_same(tmp_path: Path) -> None:
-    file = await frozen_town(tmp_path, 4_000)
+async def test_a_draw_that_is_killed_again_and_again_comes_to_the_same(migrated_file: Path, tmp_path: Path) -> None:
+    file = await frozen_town(migrated_file, tmp_path, 4_000)
     results, kills = [], 0
     for name, points in (("alone", []), ("killed", KILLED_ONCE)):
         folder = tmp_path / name

@@ -32,28 +32,32 @@ async def link_account(page: Page) -> None:
     await picture(page, "money-3-linked")
 
 
-async def pay(server: Server, kind: str, *which: str) -> None:
-    """A batch from beginning to end, by two members of staff."""
-    code, said = await gelombang(server, "payouts", "prepare", kind, *which, "--staff", "ani")
-    number = re.search(r"added to batch (\d+)", said)
-    assert (code, bool(number)) == (0, True), said
-    assert number is not None
-    for step, staff in (("check", "ani"), ("approve", "budi"), ("start", "budi")):
-        code, said = await gelombang(server, "payouts", step, number[1], "--staff", staff)
-        assert code == 0, said
-    code, said = await gelombang(server, "payouts", "watch", number[1])
-    assert (code, "all are final" in said) == (0, True), said
-    for step in ("reconcile", "close"):
-        code, said = await gelombang(server, "payouts", step, number[1], "--staff", "ani")
-        assert code == 0, said
-    assert "closed" in said
+async def pay(server: Server, number: int, kind: str, *which: str) -> None:
+    """A batch from beginning to end, by two members of staff; one process gives all commands."""
+    commands = [
+        ["payouts", "prepare", kind, *which, "--staff", "ani"],
+        *(["payouts", step, str(number), "--staff", by] for step, by in (("check", "ani"), ("approve", "budi"))),
+        ["payouts", "start", str(number), "--staff", "budi"],
+        ["payouts", "watch", str(number)],
+        *(["payouts", step, str(number), "--staff", "ani"] for step in ("reconcile", "close")),
+    ]
+    program = f"import sys\nfrom bot.cli import main\nsys.exit(sum(main(each) for each in {commands!r}))"
+    code, said = await python(server, "-c", program)
+    assert code == 0, said
+    for words in (f"added to batch {number}", "all are final", "closed"):
+        assert words in said, said
 
 
 async def partner(server: Server, *arguments: str) -> tuple[int, str]:
     """The example of a partner's client, as a process of its own."""
+    return await python(server, str(ROOT / "examples" / "training_provider.py"), *arguments)
+
+
+async def python(server: Server, *arguments: str) -> tuple[int, str]:
+    """A Python process beside a server: its exit code and what it says."""
     environment = {**server.environment, "GELOMBANG_PUBLIC_URL": server.url}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(ROOT / "examples" / "training_provider.py"), *arguments, env=environment,
+        sys.executable, *arguments, env=environment, cwd=server.folder,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     said, _ = await process.communicate()
@@ -71,7 +75,7 @@ async def test_a_barista_course_from_search_to_report(page: Page, tmp_path: Path
         assert (code, "1 selected" in said) == (0, True), said
         await hears(page, "Selamat, Anda terpilih")
         await link_account(page)
-        await pay(server, "balance", "--wave", "2")
+        await pay(server, 1, "balance", "--wave", "2")
         await hears(page, "sudah masuk ke rekening Anda")
         await answer(page, "saldo", "Saldo pelatihan: Rp1.000.000")
         await picture(page, "money-4-balance")
@@ -118,7 +122,7 @@ async def test_a_barista_course_from_search_to_report(page: Page, tmp_path: Path
         await hears(page, "insentif Anda sekarang berjalan")
         await picture(page, "trainings-7-reviewed")
         await answer(page, "saldo", "dengan pembayaran berikutnya")
-        await pay(server, "incentive")
+        await pay(server, 2, "incentive")
         await hears(page, "Rp600.000 sudah masuk")
         await answer(page, "saldo", "✅ Rp600.000 insentif")
         await picture(page, "money-5-incentive")
@@ -129,17 +133,17 @@ async def test_a_barista_course_from_search_to_report(page: Page, tmp_path: Path
         await picture(page, "trainings-8-survey")
         await press(page, "Sudah, lanjut", "menyarankan")
         await answer(page, "ya", "Rp50.000")
-        await pay(server, "incentive")
+        await pay(server, 3, "incentive")
         await hears(page, "Rp50.000 sudah masuk")
         code, said = await gelombang(
             server, "settlement", "account", provider, "--institution", "bca", "--number", "1234567890",
             "--holder", "PT Lembaga",
         )  # fmt: skip
         assert (code, "bca ••••7890" in said) == (0, True), said
-        await pay(server, "settlement")
+        await pay(server, 4, "settlement")
         code, said = await gelombang(server, "settlement", "owed")
         assert (code, "1 redeemed" in said, "owed Rp               0" in said) == (0, True, True), said
-        await pay(server, "collection")
+        await pay(server, 5, "collection")
         today = date.today().isoformat()  # noqa: DTZ011 - a day more or less does not matter
         first, last = f"{today[:4]}-01-01", f"{today[:4]}-12-31"
         folder = tmp_path / "report"
@@ -172,8 +176,4 @@ async def _provider_of(server: Server) -> str:
         "        print((await Purchase.all().prefetch_related('training__provider'))[0].training.provider.code)\n"
         "asyncio.run(main())\n"
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, env=server.environment, cwd=server.folder, stdout=asyncio.subprocess.PIPE
-    )
-    said, _ = await process.communicate()
-    return said.decode().strip()
+    return (await python(server, "-c", program))[1].strip()

@@ -60,7 +60,7 @@ async def send(db: BaseDBAsyncClient, kind: str, wave_id: int, now: datetime) ->
     return batch
 
 
-async def until_final(batch: PayoutBatch, seconds: float = 40) -> None:
+async def until_final(batch: PayoutBatch, seconds: float = 120) -> None:
     """Wait until everything of a batch is final."""
     async with asyncio.timeout(seconds):
         while not await reconciling.all_final(batch.id):  # noqa: ASYNC110 - other processes bring it about
