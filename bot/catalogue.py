@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS, LONGEST = 1.0, 30.0
 ALL_AGAIN = timedelta(minutes=10)  # what changed is found by its time; clocks can be wrong
-SHARE = 20  # of the time that making a catalogue takes: so long is waited before the next one
+SHARE = 20  # times as long as reading and making a catalogue took is waited before the next one
 
 
 class CatalogueFeed:
@@ -35,12 +35,12 @@ class CatalogueFeed:
 
     async def refresh(self) -> bool:
         """Read what changed; gives whether there is a new catalogue."""
-        began, self._pause = time.perf_counter(), LOOK_SECONDS
-        today = day_of(self._clock())
-        everything = today != self._day or self._clock() >= self._all_again
+        began, now = time.perf_counter(), self._clock()
+        today = day_of(now)
+        everything = today != self._day or now >= self._all_again
         rows = await changed(None if everything else self._seen)
         if everything:
-            self._all_again = self._clock() + ALL_AGAIN
+            self._all_again = now + ALL_AGAIN
         first, self._day = self._day is None, today
         different = first
         for row in rows:
@@ -50,10 +50,10 @@ class CatalogueFeed:
             elif self._rows.get(row["id"]) != listing:
                 self._rows[row["id"]] = listing
                 different = True
-        self._seen = max((row["changed_at"] for row in rows), default=self._seen)
+        self._seen = now  # not when the last of them changed: those of its minute would be read for ever
         if different:
             weight = self._programme.trainings.rating_weight
             listings = list(self._rows.values())
             self._use(await asyncio.to_thread(lambda: Catalogue(listings, weight).warm()))
-            self._pause = max(LOOK_SECONDS, min(LONGEST, SHARE * (time.perf_counter() - began)))
+        self._pause = max(LOOK_SECONDS, min(LONGEST, SHARE * (time.perf_counter() - began)))
         return different

@@ -22,7 +22,7 @@ OVERLAP = timedelta(minutes=1)  # of readings: clocks differ, and a transaction 
 _FIELDS = (
     "id", "title", "description", "category", "skills", "price", "language", "mode", "schedule", "starts_on",
     "region_code", "venue", "latitude", "longitude", "hours", "seats", "seats_taken", "certificate", "sample",
-    "reviews", "stars", "listed_at", "changed_at", "status", "suspended", "provider_id", "provider__name",
+    "reviews", "stars", "listed_at", "status", "suspended", "provider_id", "provider__name",
     "provider__status", "platform__name",
 )  # fmt: skip
 

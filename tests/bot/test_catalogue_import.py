@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from openpyxl import Workbook
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from bot import sample_catalogue
+from bot import catalogue, sample_catalogue
 from bot.catalogue import CatalogueFeed
 from bot.catalogue_import import import_catalogue
 from domain import regions
+from domain.trainings import listings
 from domain.trainings.catalogue import Catalogue, Query, Sort
 from domain.trainings.rules import HEADINGS
 from models.training import Platform, Provider, Training, TrainingVersion
@@ -159,3 +161,23 @@ async def test_every_process_sees_what_changed(db: BaseDBAsyncClient, tmp_path: 
     clock.forward(days=2)  # it has begun
     assert await feed.refresh()
     assert len(seen[-1].listings) == 0
+
+
+async def test_what_changed_long_ago_is_not_read_again(
+    db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    regions.load()
+    clock, read = Clock(), list[int]()
+
+    async def counted(since: datetime | None) -> list[dict[str, Any]]:
+        found = await listings.changed(since)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(catalogue, "changed", counted)
+    feed = CatalogueFeed(PROGRAMME, clock, lambda _: None)
+    await import_catalogue(as_csv(tmp_path / "a.csv", rows({}, {"id": "T2"})), tmp_path / "report.csv", clock)
+    for seconds in (0, 30, 61, 1):
+        clock.forward(seconds=seconds)
+        await feed.refresh()
+    assert read == [2, 2, 2, 0]
