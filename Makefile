@@ -25,7 +25,7 @@ doctor: .venv/run  ## what is configured, what is missing, what would not work
 	$(BIN)/gelombang doctor
 
 test: .venv/dev  ## all tests (PostgreSQL and Chromium are used where they are found)
-	timeout 900 $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	timeout 1200 $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev  ## format, lint, types, import contracts, compose.yaml, message catalogues, pending migrations
 	$(BIN)/ruff format --check .

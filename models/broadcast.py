@@ -5,6 +5,7 @@ from tortoise.indexes import Index
 from tortoise.models import Model
 
 from models.enums import BroadcastStatus, RecipientStatus
+from models.trace import LENGTH
 
 
 class Broadcast(Model):
@@ -14,7 +15,7 @@ class Broadcast(Model):
     recipients, as they were approved. ``shares`` is JSON of (channel, language, number), counted when the recipients
     were frozen. ``frozen_to`` is how far recipients were looked for. ``spread`` seconds is over
     how long it goes out from ``starts_at`` on. ``released`` counts recipients whose notices were made. ``sms``: whether
-    people without a chat get it by SMS.
+    people without a chat get it by SMS. ``trace`` is of the message that started it (models.trace).
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -35,6 +36,7 @@ class Broadcast(Model):
     spread = fields.IntField(default=0)
     started_at = fields.DatetimeField(null=True)
     ended_at = fields.DatetimeField(null=True)
+    trace = fields.CharField(max_length=LENGTH, default="", db_default="")
 
     class Meta:
         table = "broadcast"

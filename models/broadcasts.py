@@ -115,7 +115,7 @@ class BroadcastTables(TurnTables):
         self, db: BaseDBAsyncClient, broadcast_id: int, kind: str, priority: int, now: datetime, until: datetime,
         limit: int,
     ) -> int:  # fmt: skip
-        """Make notices for the next recipients; in the caller's transaction. Gives how many.
+        """Make notices for the next recipients, with its trace; in the caller's transaction. Gives how many.
 
         A person gets one notice of a kind and subject, whatever is done twice: then theirs stays as it is.
         """
@@ -135,9 +135,10 @@ class BroadcastTables(TurnTables):
         source = "unnest($8::bigint[]) AS p(value)" if self._postgres else "json_each(?8) AS p"
         await db.execute_query_dict(
             "INSERT INTO notice (kind, subject_id, person_id, params, priority, status, channel, address_id, template, "  # noqa: S608
-            "tried, reason, due_at, expires_at, created_at) "
+            "tried, reason, due_at, expires_at, created_at, trace) "
             f"SELECT {mark}1, {mark}2, p.value, {mark}3, {mark}4, '{NoticeStatus.NEW.value}', '', 0, {mark}5, '', '', "
-            f"{mark}6, {mark}7, {mark}6 FROM {source} WHERE true ON CONFLICT DO NOTHING RETURNING id",
+            f"{mark}6, {mark}7, {mark}6, (SELECT trace FROM broadcast WHERE id = {mark}2) "
+            f"FROM {source} WHERE true ON CONFLICT DO NOTHING RETURNING id",
             [kind, broadcast_id, params, priority, False, self.moment(now), self.moment(until), people],
         )
         await db.execute_query(

@@ -19,6 +19,7 @@ from domain.errors import DomainError
 from domain.notices.rules import KINDS, sms_time
 from domain.staff.rules import Member
 from domain.staff.segments import Segment, check_text, conditions, filled, is_empty
+from models import trace
 from models.broadcast import Broadcast
 from models.broadcasts import BroadcastTables
 from models.database import writing
@@ -183,7 +184,8 @@ async def approve(row: Broadcast, member: Member, now: datetime) -> None:
 async def start(row: Broadcast, member: Member, at: datetime, spread: timedelta, now: datetime) -> None:
     """Send an approved one from a moment on, spread over so long."""
     await move(row, BroadcastStatus.RUNNING, member.name, now, f"from {at.isoformat()} over {spread}")
-    await Broadcast.filter(id=row.id).update(starts_at=max(at, now), spread=int(spread.total_seconds()))
+    begun = trace.current()
+    await Broadcast.filter(id=row.id).update(starts_at=max(at, now), spread=int(spread.total_seconds()), trace=begun)
 
 
 async def pause(db: BaseDBAsyncClient, row: Broadcast, member: Member, now: datetime) -> None:

@@ -24,6 +24,7 @@ from domain.staff.segments import Segment
 from handlers.conversation import Inbound
 from handlers.engine import Engine, TurnResult
 from handlers.i18n import Rendered
+from models import trace
 from models.broadcast import Broadcast, BroadcastRecipient
 from models.broadcasts import BroadcastTables
 from models.enums import BroadcastStatus, Channel, OutboxStatus, RecipientStatus, Role
@@ -149,8 +150,11 @@ async def test_a_broadcast_in_two_languages_reaches_everybody_of_its_segment_onc
         budi = await officer(engine, clock, "budi", [Role.BROADCASTER])
         assert await write(sari, ("regions", "31, 32")) == ["staff.broadcast_card"]
         number = await approved(sari, budi, sending.work)
+        trace.begin("staff_telegram", "43:7")
         assert await budi.press("start") == ["staff.broadcast_card"]
+        trace.go_on("")
         await sending.settle()
+        assert {row.trace for row in await Notice.all()} == {trace.trace_of("staff_telegram", "43:7")}
         meant = [chat for at, chat in enumerate(chats, 1) if at % 3 in {0, 1}]
         assert Counter(to for to, _ in phone.said) == Counter(meant)
         texts = dict(phone.said)
