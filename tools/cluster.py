@@ -22,6 +22,8 @@ from typing import get_args
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from pydantic_settings import DotEnvSettingsSource
+
 from bot.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -272,15 +274,24 @@ def _found_from_anywhere(settings: Mapping[str, str]) -> dict[str, str]:
     return {name: str(Path(value).resolve()) if name in paths else value for name, value in settings.items()}
 
 
+def given() -> dict[str, str]:
+    """Settings of the environment and, where it says nothing, of the file .env here, without their prefix."""
+    written = {name.upper(): value for name, value in DotEnvSettingsSource(Settings).env_vars.items() if value}
+    return {
+        name.removeprefix("GELOMBANG_"): value
+        for name, value in {**written, **os.environ}.items()
+        if name.startswith("GELOMBANG_")
+    }
+
+
 async def main() -> None:
     """Run one until Ctrl+C."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    kept = {name.removeprefix("GELOMBANG_"): os.environ[name] for name in os.environ if name.startswith("GELOMBANG_")}
+    kept = _found_from_anywhere(given())
     for own in ("DATABASE_URL", "REDIS_URL", "PORT"):
         kept.pop(own, None)
-    kept = _found_from_anywhere(kept)
     print("starting PostgreSQL, Redis, 2 web, 2 workers, 1 for faces ...", flush=True)
     async with cluster({"METRICS_TOKEN": secrets.token_urlsafe(12), **kept}) as running:
         for address in running.webs:

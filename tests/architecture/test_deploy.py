@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,6 +13,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from bot.app import Role
 from bot.probes import Measured, Probes
 from bot.settings import Settings
+from tools.cluster import given
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "GELOMBANG_"
@@ -28,8 +30,8 @@ def test_compose_starts_every_role_with_settings_that_there_are() -> None:
     assert roles == {role.value for role in Role if role != Role.ALL}
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for name, service in services.items():
-        given = {key for key in service.get("environment", {}) if key.startswith(PREFIX)}
-        assert given <= known, name
+        named = {key for key in service.get("environment", {}) if key.startswith(PREFIX)}
+        assert named <= known, name
     assert services["web"]["deploy"]["replicas"] == services["worker"]["deploy"]["replicas"] == 2
 
 
@@ -47,3 +49,13 @@ async def test_rules_and_the_guide_name_figures_that_there_are(db: BaseDBAsyncCl
         assert rule["annotations"]["summary"]
         assert set(re.findall(r"gelombang_\w+", rule["expr"])) <= names, rule["alert"]
     assert set(re.findall(r"\bgelombang_\w+", (ROOT / "docs/operate.md").read_text())) <= names
+
+
+def test_a_cluster_takes_what_is_written_in_env_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("GELOMBANG_TELEGRAM_PACE=7\nGELOMBANG_LOG_LEVEL=DEBUG\nPATH=elsewhere\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GELOMBANG_LOG_LEVEL", "INFO")
+    found = given()
+    assert (found["TELEGRAM_PACE"], found["LOG_LEVEL"], "PATH" in found) == ("7", "INFO", False)
