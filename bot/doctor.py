@@ -130,7 +130,8 @@ def _outside(settings: Settings) -> Iterator[Finding]:
             MailSender(settings.smtp_url.get_secret_value(), settings.mail_from, "")
             yield Finding("ok", "mail: by SMTP")
         else:
-            yield Finding("note", "mail: no server (GELOMBANG_SMTP_URL); mails are shown beside the browser chat")
+            shown = "are shown beside the browser chat" if settings.shows_codes() else "go nowhere"
+            yield Finding("note", f"mail: no server (GELOMBANG_SMTP_URL); mails {shown}")
         if settings.registry_url:
             yield Finding("ok", "civil registry: over HTTP")
         elif settings.registry_csv:
@@ -199,5 +200,6 @@ def _twilio(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding(
         "note", "SMS: no provider; codes are shown beside the browser chat. For trying out only:"
-        " nobody's phone is really proven this way"
+        " nobody's phone is really proven this way" if settings.shows_codes() else
+        "SMS: no provider; no codes go out, and who needs one is told so (GELOMBANG_TWILIO_ACCOUNT_SID)"
     )  # fmt: skip

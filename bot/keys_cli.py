@@ -39,8 +39,9 @@ async def _rotate(db: Any, settings: Settings, options: argparse.Namespace) -> i
     if not await _left(db, media):
         if settings.secret_keys.get_secret_value():
             raise ValueError(
-                "everything is sealed by the newest key: put a new one first into GELOMBANG_SECRET_KEYS "
-                f"(2:{new_key()},1:...), restart all processes and rotate again"
+                "everything is sealed by the newest key. Put a new one into GELOMBANG_SECRET_KEYS, "
+                f"2:{new_key()}: at the end, restart all processes, then first, restart all again, and rotate "
+                "(docs/security.md, Keys)"
             )
         number = add_key(settings.key_file)
         crypto.refresh()

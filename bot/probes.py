@@ -24,6 +24,7 @@ from models.notice import SenderState
 
 FRESH_SECONDS = 10.0
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
+FORWARDED = "X-Forwarded-For", "Forwarded", "Via"
 # What waits, by name: counted in the database, whichever process asks.
 QUEUES = {
     "outbox": "SELECT COUNT(*) AS n FROM outbox WHERE status IN ('queued', 'attempting')",
@@ -160,10 +161,10 @@ class Probes:
         return web.json_response({"status": status}, status=200 if self._migrated else 503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        """For this machine, or for who has the token."""
+        """For who has the token, or without one for this machine; a proxy on it asks for others."""
         given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode("utf-8", "surrogateescape")
-        allowed = hmac.compare_digest(given, self._token) if self._token else request.remote in LOOPBACK
-        if not allowed:
+        here = request.remote in LOOPBACK and not any(name in request.headers for name in FORWARDED)
+        if not (hmac.compare_digest(given, self._token) if self._token else here):
             return web.Response(status=403)
         async with self._looking:
             if time.monotonic() - self._looked > FRESH_SECONDS:

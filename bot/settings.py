@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         To anybody else it would hand out the codes that prove somebody's number.
         """
         world = urlsplit(self.public_url).hostname if self.public_url else self.host
-        return self.trying_out or world in LOOPBACK
+        return self.trying_out or (world in LOOPBACK and not self.proxies)  # a proxy is there for others
 
     def use_keys(self) -> None:
         """Let this process seal and open with the keys that are set; a file's are read anew when one is added."""
