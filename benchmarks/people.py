@@ -10,7 +10,8 @@ from domain import clock
 from handlers.flows import STEPS
 from models import crypto
 from models.enums import Channel
-from models.turns import ADDRESS_CONTEXT, DRAFT_CONTEXT, TurnTables
+from models.outbox import ADDRESS_CONTEXT
+from models.turns import DRAFT_CONTEXT, TurnTables
 
 CHUNK = 5_000
 

@@ -32,8 +32,8 @@ from domain.ports import BeaconUnavailableError, PhotoError
 from models import crypto, sealed
 from models.crypto import KeyringError
 from models.database import database
+from models.dialect import when
 from models.lease import Lease
-from models.turns import when
 
 SECONDS = 30.0  # for each thing that is tried
 LONG_SECONDS = 3600.0  # for what looks through everything

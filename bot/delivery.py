@@ -22,7 +22,7 @@ from handlers.i18n import Rendered
 from models import trace
 from models.enums import Channel, OutboxStatus
 from models.notices import NoticeTables
-from models.turns import OutboxRow
+from models.outbox import OutboxRow
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Settled:
 
     @property
     def columns(self) -> tuple[int, str, str | None, str | None]:
-        """As models.turns takes it."""
+        """As models.outbox takes it."""
         return self.row.id, self.status.value, self.provider_id, self.error.code[:64] if self.error else None
 
 

@@ -27,7 +27,7 @@ from handlers.engine import LEASE, PULLED, Body, Outgoing, outgoing
 from models.broadcasts import BroadcastTables
 from models.enums import Channel, OutboxStatus
 from models.notices import NoticeRow, NoticeTables, TalkRow
-from models.turns import OutboxRow
+from models.outbox import OutboxRow
 
 log = logging.getLogger(__name__)
 

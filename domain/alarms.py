@@ -6,8 +6,8 @@ from enum import StrEnum
 from tortoise import connections
 
 from domain.clock import day_of
+from models.dialect import Tables
 from models.privacy import Alarm
-from models.turns import TurnTables
 
 FEW = 20  # so many forged requests or floods a day are noise; more are told
 
@@ -29,7 +29,7 @@ AT_ONCE = frozenset({AlarmKind.MANY_NIKS, AlarmKind.NIK_SERIES, AlarmKind.CODES}
 async def raise_alarm(kind: AlarmKind, subject: str, now: datetime, count: int = 1) -> None:
     """Note that something was seen; the same on a day is one row. ``subject`` says nothing about a person."""
     db = connections.get("default")
-    tables = TurnTables(db)
+    tables = Tables(db)
     mark = "$" if db.capabilities.dialect == "postgres" else "?"
     day = day_of(now) if mark == "$" else day_of(now).isoformat()
     await db.execute_query(

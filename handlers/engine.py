@@ -47,8 +47,10 @@ from handlers.conversation import (
 from handlers.conversations import privacy, talk
 from handlers.flows import FIRST_STEP, STAFF_FIRST_STEP, STEPS
 from models import crypto, trace
+from models.dialect import is_transient
 from models.enums import Channel, OutboxStatus
-from models.turns import ConversationRow, OutboxRow, Seat, TurnTables, is_transient
+from models.outbox import OutboxRow
+from models.turns import ConversationRow, Seat, TurnTables
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from domain.staff.actions import close_help_request
 from handlers.conversation import Say
 from handlers.engine import LEASE, PULLED, Body
 from models.enums import OutboxStatus
-from models.turns import OutboxRow, TurnTables
+from models.outbox import OutboxRow
+from models.turns import TurnTables
 
 
 async def reply(db: BaseDBAsyncClient, number: int, text: str, staff: str) -> None:

@@ -8,9 +8,9 @@ import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from models import crypto
+from models.dialect import Tables
 from models.enums import BroadcastStatus, NoticeStatus, OutboxStatus, RecipientStatus
 from models.notices import PARAMS_CONTEXT
-from models.turns import TurnTables
 
 FROZEN, RELEASED, SENT, DELIVERED, FAILED, UNCERTAIN = (
     RecipientStatus.FROZEN.value, RecipientStatus.RELEASED.value, RecipientStatus.SENT.value,
@@ -23,7 +23,7 @@ Where = tuple[str, list[Any]]
 """A condition on ``p`` (person), ``c`` (conversation) and ``a`` (address), with ``{}`` for each of its values."""
 
 
-class BroadcastTables(TurnTables):
+class BroadcastTables(Tables):
     """The statements, in the dialect of the connection."""
 
     def _where(self, conditions: Sequence[Where], first: int) -> tuple[str, list[Any]]:

@@ -7,8 +7,8 @@ from datetime import datetime
 import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from models.dialect import Tables, when
 from models.enums import PlaceStatus, WaveStatus
-from models.turns import TurnTables, when
 
 _ONLY_IN = " AND reason = ''"
 
@@ -26,7 +26,7 @@ class EntryRow:
     used: int
 
 
-class DrawTables(TurnTables):
+class DrawTables(Tables):
     """The statements, in the dialect of the connection."""
 
     async def entries(

@@ -4,7 +4,7 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from models.turns import TurnTables
+from models.dialect import Tables
 
 # What a person has come to, in the order of the programme; each is looked up by an index on the person.
 STAGES = {
@@ -29,7 +29,7 @@ _CHANNEL = (
 )
 
 
-class FigureTables(TurnTables):
+class FigureTables(Tables):
     """The statements, in the dialect of the connection."""
 
     async def last_person(self, db: BaseDBAsyncClient) -> int:

@@ -6,14 +6,14 @@ from datetime import datetime
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from models.dialect import Tables
 from models.enums import AccountKind
 from models.movement import Account, Movement, OverdrawnError
-from models.turns import TurnTables
 
 PORTION = 2_000  # movements a statement: PostgreSQL takes 32,767 parameters
 
 
-class LedgerTables(TurnTables):
+class LedgerTables(Tables):
     """Posting and proving, in the dialect of the connection."""
 
     async def record(self, db: BaseDBAsyncClient, movements: Sequence[Movement], now: datetime) -> set[str]:

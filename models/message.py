@@ -1,4 +1,4 @@
-"""Messages in and out. The hot path writes these tables with its own SQL (models.turns)."""
+"""Messages in and out. The hot path writes these tables with its own SQL (models.turns, models.outbox)."""
 
 from tortoise import fields
 from tortoise.indexes import Index
@@ -29,7 +29,7 @@ class Outbox(Model):
 
     Two more indices are made by a migration, since the ORM has no words for them: ``outbox_mailbox`` over
     (conversation_id, id) of what is fetched by its reader, and ``outbox_block`` over (id >> 10, conversation_id) of
-    everything (models.turns.said_in).
+    everything (models.outbox).
     """
 
     id = fields.BigIntField(primary_key=True)

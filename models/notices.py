@@ -9,8 +9,9 @@ import msgspec
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from models import crypto, trace
+from models.dialect import when_known
 from models.enums import NoticeStatus
-from models.turns import ADDRESS_CONTEXT, TurnTables, when_known
+from models.outbox import ADDRESS_CONTEXT, OutboxTables
 
 PARAMS_CONTEXT = b"notice.params"
 NEW, ROUTED, SENDING, TOLD = NoticeStatus.NEW, NoticeStatus.ROUTED, NoticeStatus.SENDING, NoticeStatus.TOLD
@@ -70,7 +71,7 @@ class TalkRow:
 _NOTICE = "id, kind, subject_id, person_id, params, tried, channel, address_id, template, trace"
 
 
-class NoticeTables(TurnTables):
+class NoticeTables(OutboxTables):
     """The statements, in the dialect of the connection."""
 
     async def create(  # noqa: PLR0913, PLR0917 - a notice is about all of this

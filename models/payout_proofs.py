@@ -4,10 +4,10 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from models.turns import TurnTables
+from models.dialect import Tables
 
 
-class PayoutProofs(TurnTables):
+class PayoutProofs(Tables):
     """The statements, in the dialect of the connection."""
 
     async def unposted(self, db: BaseDBAsyncClient) -> list[int]:

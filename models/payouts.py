@@ -7,8 +7,8 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from models.dialect import Tables, when
 from models.enums import DueStatus, PaymentStatus
-from models.turns import TurnTables, when
 
 _CASTS = {
     "id": "bigint",
@@ -52,7 +52,7 @@ class PaymentRow:
     payee_id: int
 
 
-class PayoutTables(TurnTables):
+class PayoutTables(Tables):
     """The statements, in the dialect of the connection."""
 
     async def lock_batches(self, db: BaseDBAsyncClient) -> None:

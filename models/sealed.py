@@ -9,9 +9,11 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
 from models import crypto
+from models.dialect import Tables
 from models.fields import EncryptedText
 from models.notices import PARAMS_CONTEXT
-from models.turns import BODY_CONTEXT, DRAFT_CONTEXT, FAILED_CONTEXT, TurnTables
+from models.outbox import BODY_CONTEXT
+from models.turns import DRAFT_CONTEXT, FAILED_CONTEXT
 
 PORTION = 500
 
@@ -47,7 +49,7 @@ def columns() -> tuple[Sealed, ...]:
     return (*sorted(found, key=lambda each: (each.table, each.column)), *BY_HAND)
 
 
-class SealedTables(TurnTables):
+class SealedTables(Tables):
     """The statements, in the dialect of the connection."""
 
     def _is_old(self, column: str, mark: int) -> str:

@@ -22,13 +22,14 @@ from models.enums import Payee, TaskStatus
 from models.message import FailedTurn, Outbox
 from models.notice import Notice
 from models.notices import PARAMS_CONTEXT
+from models.outbox import OutboxTables
 from models.payout import AccountInquiry, PayeeAccount
 from models.person import FaceCheck, Person, Photo, PhotoTask, TurnCheck
 from models.privacy import DataLink, DataRequest, Destruction, IdentityTry
 from models.staff import Assisted, StaffFile
 from models.survey import SurveyInvitation, SurveyResponse
 from models.training import CertificateCheck, Purchase, Review
-from models.turns import DRAFT_CONTEXT, TurnTables
+from models.turns import DRAFT_CONTEXT
 from models.verification import (
     CardReading,
     FaceVector,
@@ -65,7 +66,7 @@ async def erase_conversation(conversation_id: int, first_step: str, now: datetim
     for model in _OF_CONVERSATION:
         await model.filter(conversation_id=conversation_id).delete()
     connection = connections.get("default")
-    said = await TurnTables(connection).said_in(connection, [conversation_id])
+    said = await OutboxTables(connection).said_in(connection, [conversation_id])
     for at in range(0, len(said), AT_ONCE):
         some = said[at : at + AT_ONCE]
         answered = await Outbox.filter(id__in=some).values_list("inbound_id", flat=True)

@@ -19,8 +19,8 @@ from domain.privacy.erasure import (
     no_params,
 )
 from domain.programme import Retention
+from models.dialect import Tables
 from models.privacy import Destruction
-from models.turns import TurnTables
 
 WINDOW = 1_000
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -82,7 +82,7 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-class _Tables(TurnTables):
+class _Tables(Tables):
     """The statements, in the dialect of the connection."""
 
     async def window(self, db: BaseDBAsyncClient, rule: Rule, after: Any) -> list[dict[str, Any]]:

@@ -14,8 +14,8 @@ from bot.web import guarded
 from handlers.conversation import Choice, Inbound, Say
 from handlers.engine import Body, Outgoing, Settled, TurnResult, TurnUnavailableError
 from models.enums import Channel, OutboxStatus
+from models.outbox import OutboxRow
 from models.trace import Begun
-from models.turns import OutboxRow
 from tests.bot.test_telegram import TABLE
 
 PATH = "/webhooks/telegram"

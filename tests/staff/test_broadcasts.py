@@ -30,8 +30,8 @@ from models.broadcasts import BroadcastTables
 from models.enums import BroadcastStatus, Channel, OutboxStatus, RecipientStatus, Role
 from models.message import Outbox
 from models.notice import Notice
+from models.outbox import OutboxRow
 from models.staff import AuditEntry
-from models.turns import OutboxRow
 from models.verification import LayerOutcome
 from models.wave import Entry, Wave
 from tests.handlers.talk import NOON, Clock, engine_on
