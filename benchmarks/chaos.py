@@ -470,4 +470,5 @@ def claims(found: dict[str, Any]) -> list[Claim]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends it wants its servers gone as well
     asyncio.run(run())

@@ -224,15 +224,17 @@ class App:
     def _settled(
         self, channel: Channel, began: float, done: Settled, result: TurnResult | TurnUnavailableError
     ) -> None:
-        if isinstance(result, TurnResult):
-            self.measured.taken(channel, time.perf_counter() - began)
-            if log.isEnabledFor(logging.DEBUG):
-                log.debug("%s message taken%s", channel, " before" if result.repeated else "")
-            if not result.repeated:  # a repeat's replies are on their way already, or the sweep has them
-                self.delivery.post(result.replies)
-        else:
-            self.measured.unavailable(channel)
-        done(result)
+        try:
+            if isinstance(result, TurnResult):
+                self.measured.taken(channel, time.perf_counter() - began)
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("%s message taken%s", channel, " before" if result.repeated else "")
+                if not result.repeated:  # a repeat's replies are on their way already, or the sweep has them
+                    self.delivery.post(result.replies)
+            else:
+                self.measured.unavailable(channel)
+        finally:  # whatever fails here, somebody waits
+            done(result)
 
     async def keep_photo(self, channel: Channel, chat: str, content: bytes) -> Photo | None:
         """Look at a photo and keep it; None where the chat's step asks for none, so that nothing is kept unasked."""

@@ -29,6 +29,7 @@ from domain.audit import SYSTEM
 from domain.programme import DEFAULT, load
 from domain.staff import members
 from models.database import migrate, pending_migrations
+from models.dialect import is_transient
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,6 +54,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"gelombang: {_first(ours)}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        print("gelombang: the database is busy or away: try again", file=sys.stderr)
     return 2
 
 

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 MAX_WHOLE = 64 * 1024  # bytes of a request that a lane takes
 IDLE_SECONDS = 75.0
 SWEEP_SECONDS = 15.0
+BUSY_SECONDS = 300.0  # no turn takes so long: an answer that has not come by then never will
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 Answer: TypeAlias = Callable[[int, bytes], None]
 """Give the response, once: its status, and JSON or nothing."""
@@ -92,11 +93,14 @@ class FrontDoor:
                 return lane
         return None
 
-    def hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
-        """From here on a connection is aiohttp's, beginning with what came last."""
+    def hand_over(self, transport: asyncio.Transport, data: bytes, *, paused: bool) -> None:
+        """From here on a connection is aiohttp's, beginning with what came last. ``paused``: it is not read from."""
         handler = self._others()
         transport.set_protocol(handler)
         handler.connection_made(transport)
+        if paused:  # it hears of the end of that, too
+            handler.pause_writing()
+            transport.resume_reading()
         handler.data_received(data)
 
     def response(self, status: int, body: bytes, *, last: bool) -> bytes:
@@ -120,9 +124,8 @@ class FrontDoor:
 
     def _sweep(self) -> None:
         """Connections on which nothing has come for long are closed."""
-        before = time.monotonic() - IDLE_SECONDS
         for each in list(self._connections):
-            each.end(before)
+            each.end_if_idle()
         self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
 
 
@@ -138,7 +141,9 @@ class _Connection(asyncio.Protocol):
         self._begun, self._ended = 0, 0  # requests in what came
         self._before = b""  # of a request that is not whole yet
         self._busy = False
+        self._heads = False  # the headers are whole: what follows is a trailer
         self._last = False  # the client wants no more than this
+        self._paused = False  # the client does not read its answers
         self._ahead = b""  # came before the last request was answered
         self._heard = time.monotonic()
 
@@ -165,14 +170,26 @@ class _Connection(asyncio.Protocol):
         first = not self._before
         if not first:
             data, self._before, self._parser = self._before + data, b"", httptools.HttpRequestParser(self)
-        self._headers, self._body, self._begun, self._ended = [], b"", 0, 0
+        self._headers, self._body, self._begun, self._ended, self._heads = [], b"", 0, 0, False
         lane = self._door.lane(data)
         if lane is None or len(data) > MAX_WHOLE or not self._parsed(data):
             self._hand_over(data)
-        elif first and not self._ended:
+        elif first and not self._ended and not header(self._headers, b"expect"):  # who expects waits for a word
             self._before = data
         elif self._begun != 1 or not self._ended or not self._take(lane):
             self._hand_over(data)
+
+    def pause_writing(self) -> None:
+        """The client does not read: nothing more is taken from it."""
+        self._paused = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
 
     # --- called by the parser
 
@@ -182,7 +199,12 @@ class _Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
-        self._headers.append((name, value))
+        if not self._heads:
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """All of them."""
+        self._heads = True
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -195,9 +217,15 @@ class _Connection(asyncio.Protocol):
 
     # --- our own
 
-    def end(self, unless_since: float = float("inf")) -> None:
-        """Close where nobody waits for an answer, unless something has come since then."""
-        if not self._busy and self._heard < unless_since and self._transport is not None:
+    def end(self) -> None:
+        """Close, unless somebody waits for an answer."""
+        if not self._busy and self._transport is not None:
+            self._transport.close()
+
+    def end_if_idle(self) -> None:
+        """Close where nothing has come for long."""
+        idle = time.monotonic() - self._heard
+        if idle > (BUSY_SECONDS if self._busy else IDLE_SECONDS) and self._transport is not None:
             self._transport.close()
 
     def _parsed(self, data: bytes) -> bool:
@@ -235,4 +263,4 @@ class _Connection(asyncio.Protocol):
         transport, self._transport = self._transport, None
         self._door.left(self)
         if transport is not None:
-            self._door.hand_over(transport, data)
+            self._door.hand_over(transport, data, paused=self._paused)

@@ -15,7 +15,7 @@ from bot.audit_page import AuditPage
 from bot.channels import browser
 from bot.channels.staff_browser import StaffBrowser
 from bot.draws_page import DrawPages
-from bot.front import FrontDoor
+from bot.front import IDLE_SECONDS, FrontDoor
 from bot.gateways.kyc import PartnerKeys
 from bot.gateways.media import MediaFolder
 from bot.my_data import MyData
@@ -66,6 +66,7 @@ async def serve(
             shutdown_timeout=LAST_SECONDS,
             logger=webserver.quiet_logger(),
             auto_decompress=False,
+            keepalive_timeout=IDLE_SECONDS,
         )
         await runner.setup()
         lanes = outside.lanes(app) if role in {Role.ALL, Role.WEB} else {}

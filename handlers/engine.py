@@ -378,7 +378,8 @@ class _Work:
         await self._apply(ticket, seat, turn, outcome)
 
     def _failed(self, ticket: _Ticket, turn: Turn, error: Exception) -> Stay:
-        if self._poison is None and is_transient(error):
+        # A file or a peer that a step misses is the step's fault, and would be at the next try: others must not wait.
+        if self._poison is None and is_transient(error) and not isinstance(error, OSError):
             raise error
         log.error("step %s failed: %s", turn.step, _where(error))
         self._failures.append((ticket, turn.step, error))

@@ -31,6 +31,10 @@ class Client(SqliteClient):
     def _in_transaction(self) -> TransactionContext:
         return SqliteTransactionContext(Transaction(self), self._lock)
 
+    async def execute_many(self, query: str, values: list[list[Any]]) -> None:
+        """In one trip: who is cancelled on the way leaves all of it or nothing, and no open transaction behind."""
+        await self.at_once([Statement(query, values, many=True)])
+
     async def at_once(self, statements: Sequence[Statement], *, commit: bool = False) -> list[Rows]:
         """The rows of each statement. Outside of a transaction they are one; inside ``commit`` ends it."""
         async with self.acquire_connection() as connection:

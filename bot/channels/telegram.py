@@ -280,10 +280,16 @@ class TelegramChannel:
         return take
 
     def _settled(self, chat_id: str, answer: Answer, result: TurnResult | TurnUnavailableError) -> None:
-        if isinstance(result, TurnResult):
-            answer(200, self._in_response(result, chat_id))
-        else:
+        if not isinstance(result, TurnResult):
             answer(503, b"")
+            return
+        try:
+            body = self._in_response(result, chat_id)
+        except Exception as error:  # noqa: BLE001 - somebody waits; Telegram asks again, and it may be mended by then
+            log.error("a reply could not be put into words: %s", type(error).__name__)
+            answer(500, b"")
+            return
+        answer(200, body)
 
     def _parse(self, update: Update) -> Inbound | None:
         if update.callback_query is not None:

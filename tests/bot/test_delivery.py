@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+from typing import Any
 
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -95,6 +96,31 @@ async def test_a_message_put_back_keeps_those_behind_it_back(
         await say(engine, delivery, 3, "status")  # said when the others were put back already
         await statuses(["queued", "queued", "queued", "queued"])
     assert sender.sent == []
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_ending_while_outcomes_are_written_back_loses_none_of_them(
+    db: BaseDBAsyncClient, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, sender, writing = Clock(), ScriptedSender(), asyncio.Event()
+    async with engine_on(db, clock) as engine:
+        delivery = Delivery(db, {Channel.TELEGRAM: sender}, clock)
+        settle = delivery._tables.settle
+
+        async def settling(*args: Any) -> None:
+            writing.set()
+            await settle(*args)
+
+        monkeypatch.setattr(delivery._tables, "settle", settling)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(delivery.run())
+            await two_messages(engine, delivery)
+            await writing.wait()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            running.cancel()
+    assert [row.status for row in await Outbox.all().order_by("id")] == ["sent", "sent"]
+    assert len(sender.sent) == 2
 
 
 async def test_an_unreachable_chat_is_noted_and_no_more_is_tried(db: BaseDBAsyncClient) -> None:

@@ -1,6 +1,7 @@
 """The front door over real connections: what a lane takes, and what it leaves to aiohttp, byte by byte."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -124,6 +125,8 @@ CHUNKED = (
         ([WHOLE[:-3], WHOLE[-3:]], [b'"ok there"']),
         ([WHOLE[:60], WHOLE[60:], WHOLE], [b'"ok there"', b'"ok there"']),
         ([CHUNKED], [b'"ok well"']),
+        ([CHUNKED.replace(b"X-Secret: s\r\n", b"").replace(b"0\r\n\r\n", b"0\r\nX-Secret: s\r\n\r\n")],
+         [b"aiohttp POST /webhooks/fast ok well"]),
         # what is aiohttp's, and everything behind it
         ([WHOLE[:60], WHOLE[60:70], WHOLE[70:]], [b"aiohttp POST /webhooks/fast ok there"]),
         ([WHOLE[:9], WHOLE[9:]], [b"aiohttp POST /webhooks/fast ok there"]),
@@ -173,11 +176,12 @@ async def test_a_body_that_is_long_is_aiohttps(unused_tcp_port: int) -> None:
         assert (await line.hear())[2].startswith(b"aiohttp POST /webhooks/fast okok")
 
 
-async def test_who_waits_to_be_told_to_go_on_is_told(unused_tcp_port: int) -> None:
+@pytest.mark.parametrize("cut", [None, -20])
+async def test_who_waits_to_be_told_to_go_on_is_told(cut: int | None, unused_tcp_port: int) -> None:
     async with house(unused_tcp_port) as here:
         line = await here.connect()
         head, body = post(b"ok there", "Expect: 100-continue")[:-8], b"ok there"
-        await line.say(head[:-20], head[-20:])
+        await line.say(*([head] if cut is None else [head[:cut], head[cut:]]))
         assert (await line.hear())[0] == 100
         await line.say(body)
         assert (await line.hear())[2] == b"aiohttp POST /webhooks/fast ok there"
@@ -252,3 +256,34 @@ async def test_a_connection_on_which_nothing_comes_is_closed(
         assert await half.ended()
         here.waiting[0]()  # who waits for an answer is not idle
         assert (await waits.hear())[0] == 200
+        monkeypatch.setattr("bot.front.BUSY_SECONDS", 0.2)
+        forgotten = await here.connect()
+        await forgotten.say(post(b"ok wait"))
+        assert await forgotten.ended()
+
+
+async def test_who_does_not_read_is_not_read_from_either_and_misses_nothing(unused_tcp_port: int) -> None:
+    count, body = 0, b"ok" + b"." * 30_000
+    async with house(unused_tcp_port) as here:
+        line = await here.connect()
+        client = cast("asyncio.Transport", line.writer.transport)
+        client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.pause_reading()
+        await asyncio.sleep(0.05)
+        [connection] = here.door._connections
+        assert connection._transport is not None
+        connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        while not connection._paused:
+            count += 1
+            assert count < 1_000
+            line.writer.write(post(body))
+            await asyncio.sleep(0.005)
+        assert connection._transport.get_write_buffer_size() < 4 * MAX_WHOLE
+        assert not connection._transport.is_reading()
+        await line.say(post(b"ok", path="/x"))
+        assert len(here.taken) == count
+        client.resume_reading()
+        answers = [await line.hear() for _ in range(count + 1)]
+    assert {answer[0] for answer in answers} == {200}
+    assert all(body in answer[2] for answer in answers[:-1])
+    assert answers[-1][2] == b"aiohttp POST /x ok"

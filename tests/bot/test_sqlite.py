@@ -1,5 +1,6 @@
 """Statements that go to SQLite together, and transactions that begin with their first statement."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
@@ -44,6 +45,23 @@ async def test_the_last_ones_may_end_the_transaction(db: Client) -> None:
         await cast("Client", inside).at_once([Statement(PUT, (1, "satu"))])
         await cast("Client", inside).at_once([Statement(PUT, (2, "dua"))], commit=True)
     assert await words(db) == ["satu", "dua"]
+
+
+async def test_many_rows_that_are_broken_off_are_there_or_not_and_nothing_stays_open(db: Client) -> None:
+    rows, seen = [[number, "satu"] for number in range(300)], set[int]()
+    for steps in range(12):
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(db.execute_many(PUT, rows))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            writing.cancel()
+        async with in_transaction() as inside:
+            await cast("Client", inside).at_once([Statement(PUT, (1_000, "dua"))])
+        there = len(await words(db))
+        assert there in {1, 301}
+        seen.add(there)
+        await db.execute_query("DELETE FROM pot")
+    assert seen == {1, 301}
 
 
 async def test_what_fails_takes_the_transaction_with_it(db: Client) -> None:

@@ -100,6 +100,16 @@ async def test_the_same_is_answered(
     assert (b"sendMessage" in lane[1]) == ([each.row.status for each in replies] == [OutboxStatus.SENT])
 
 
+async def test_a_reply_that_has_no_words_is_asked_for_again(
+    unused_tcp_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    wordless = reply()
+    wordless.row.language = "xx"
+    lane, aiohttps = await House(TurnResult([wordless])).answers(msgspec.json.encode(TABLE[0][1]), unused_tcp_port)
+    assert lane[0] == aiohttps[0] == b"500"
+    assert "a reply could not be put into words: FileNotFoundError" in caplog.messages
+
+
 @pytest.mark.parametrize(
     ("body", "secret", "status"),
     [

@@ -233,6 +233,11 @@ async def test_doctor_and_a_wrong_setting(tmp_path: Path) -> None:
     assert (code, "GELOMBANG_PUBLIC_URL" in text) == (1, True)
     code, text = await run("serve", GELOMBANG_PORT="many")
     assert (code, "GELOMBANG_PORT" in text, "Traceback" in text) == (2, True, False)
+    with sqlite3.connect(tmp_path / "test.db") as writer:
+        writer.execute("BEGIN IMMEDIATE")  # somebody else writes, and does not stop
+        url = f"sqlite://{tmp_path}/test.db?busy_timeout=100"
+        code, text = await run("figures", "--quiet", GELOMBANG_DATABASE_URL=url)
+    assert (code, "busy" in text, "Traceback" in text) == (2, True, False)
 
 
 def _single_requests() -> aiohttp.ClientSession:
