@@ -130,7 +130,7 @@ class Ask:
     """Ask the platform whether it took the message, before anything else."""
 
 
-MAX_ATTEMPTS = 6
+MAX_ATTEMPTS, LONGEST_RETRY = 24, 300.0  # an hour and a half: platforms are away for longer than a minute
 
 
 def what_next(error: SendError, attempts: int, *, once: bool = False) -> Retry | Ask | GiveUp:
@@ -145,6 +145,6 @@ def what_next(error: SendError, attempts: int, *, once: bool = False) -> Retry |
         case Trouble.UNKNOWN:
             return Ask()
         case Trouble.FAULT if attempts < MAX_ATTEMPTS:
-            return Retry(2.0**attempts)
+            return Retry(min(2.0**attempts, LONGEST_RETRY))
         case _:
             return GiveUp()

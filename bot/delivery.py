@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -20,6 +21,7 @@ from bot.tasks import unless_cancelled
 from handlers.engine import LEASE, Outgoing, outgoing
 from handlers.i18n import Rendered
 from models import trace
+from models.dialect import is_transient
 from models.enums import Channel, OutboxStatus
 from models.notices import NoticeTables
 from models.outbox import OutboxRow
@@ -34,6 +36,8 @@ KNOWN_ADDRESSES = 10_000
 REPORT_SECONDS = 0.005  # reports that come within it share a transaction
 MAX_REPORTS = 100
 PAUSES_SECONDS = 2.0  # how soon other processes hear that a sender has to rest
+ENDING_SECONDS = 4.0  # how long calls under way may still take when the process ends
+AGAIN_SECONDS = 1.0  # until what could not be written back is tried again
 ASK_AFTER = timedelta(seconds=60)  # a call without an answer may still be under way at the platform
 # Messages that reach nobody twice: where nobody can tell whether one arrived, it is not sent again but counted.
 ONCE = frozenset({"notice.broadcast", "notice.broadcast_sms"})
@@ -74,6 +78,10 @@ class _Report:
             self.taken.set_exception(error)
 
 
+class _LostError(Exception):
+    """The lease is over: the message is not ours to send, nor to put back. Whoever sweeps has it."""
+
+
 OnSettled = Callable[[BaseDBAsyncClient, Sequence[Settled]], Awaitable[None]]
 """Takes outcomes of notices in the transaction that writes them down."""
 
@@ -97,6 +105,7 @@ class Delivery:
         self.on_settled: OnSettled | None = None
         self.on_called: Callable[[str, str], None] | None = None  # channel, and the error's code or nothing
         self._flush = asyncio.Event()
+        self._ending = asyncio.Event()
         self._paused_until: dict[str, float] = {}
         self._put_back: dict[str, float] = {}
         self._addresses: OrderedDict[int, str] = OrderedDict()
@@ -151,17 +160,31 @@ class Delivery:
     # --- working
 
     async def run(self) -> None:
-        """Send, write back and sweep until cancelled; what was sent is written back even then."""
+        """Send, write back and sweep until cancelled. Even then calls under way come to their end, what came of them is
+        written back, and what was not begun is left to other processes.
+        """
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._write_back())
-                group.create_task(self._sweep())
-                group.create_task(self._hear_of_pauses())
-                group.create_task(self._take_reports())
-                while True:
-                    key = await self._started.get()
-                    group.create_task(self._drain(key))
+            async with asyncio.TaskGroup() as sending:
+                try:
+                    async with asyncio.TaskGroup() as group:
+                        group.create_task(self._write_back())
+                        group.create_task(self._sweep())
+                        group.create_task(self._hear_of_pauses())
+                        group.create_task(self._take_reports())
+                        while True:
+                            key = await self._started.get()
+                            sending.create_task(self._drain(key))
+                finally:
+                    self._ending.set()
+                    while not self._started.empty():
+                        sending.create_task(self._drain(self._started.get_nowait()))
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(ENDING_SECONDS):
+                            while self._queues:  # noqa: ASYNC110 - each of them ends by itself
+                                await asyncio.sleep(0.02)
         finally:
+            for report in self._reports:
+                report.fail(ConnectionError("the process ends"))
             await self._save_settled()
 
     async def _drain(self, key: str) -> None:
@@ -177,6 +200,8 @@ class Delivery:
                     later = await self._send(message, deadline)
                 if later is not None:
                     await self._postpone(message, later)
+            except _LostError:
+                log.warning("message %d waited for longer than it was ours", message.row.id)
             except Exception as error:  # noqa: BLE001 - one message must not stop the others; the sweep has it later
                 log.error("message %d not delivered: %s", message.row.id, type(error).__name__)
             queue.popleft()
@@ -188,53 +213,80 @@ class Delivery:
             self._put_back[key] = now + later
 
     async def _send(self, message: Outgoing, deadline: float) -> float | None:
-        """Send one message within its lease; gives the seconds after which it is to be tried again, None when done."""
+        """Send one message within its lease; gives the seconds after which it is to be tried again, None when done.
+        Raises _LostError.
+        """
         row = message.row
         sender = self._senders.get(Channel(row.channel))
         if sender is None:
             return NO_SENDER_SECONDS
         to = message.body.to or await self._address(row.address_id)
         rendered = message.render()
-        loop = asyncio.get_running_loop()
         wait = 0.0
         while True:
-            wait = max(wait, self._paused_until.get(row.channel, 0.0) - loop.time())
+            if (later := await self._until_free(row.channel, wait, deadline)) is not None:
+                return later
+            again = await self._attempt(sender, to, rendered, row)
+            if again is None:
+                return None
+            wait = again
+
+    async def _attempt(self, sender: Sender, to: str, rendered: Rendered, row: OutboxRow) -> float | None:
+        """Call the platform; gives the seconds after which to try again, None when it came to something."""
+        row.attempts += 1
+        if row.notice_id is None:
+            self._used[row.channel] += 1
+        once = row.key in ONCE and row.channel not in self._tracing
+        result = await self._call(sender, to, rendered, row, once=once)
+        if isinstance(result, Sent):
+            self._settle(row, OutboxStatus.SENT, result.provider_id or None)
+            return None
+        if result.trouble == Trouble.BUSY:  # counts for everything this sender sends, in every process
+            await self._pause(row.channel, result.retry_after)
+        match what_next(result, row.attempts, once=once):
+            case Retry(seconds):
+                return seconds
+            case Ask():
+                self._settle(row, OutboxStatus.UNKNOWN, None, result)
+            case GiveUp():
+                if self._note_failure(row, result):
+                    await self._tables.set_reachable(self._db, row.address_id, reachable=False)
+                self._settle(row, OutboxStatus.FAILED, None, result)
+        return None
+
+    async def _until_free(self, channel: str, wait: float, deadline: float) -> float | None:
+        """Wait until the call may be made; gives the seconds after which somebody else may try, where that is beyond
+        the lease or this process ends. Raises _LostError.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            if loop.time() > deadline:
+                raise _LostError
+            if self._ending.is_set():
+                return 0.0
+            wait = max(wait, self._paused_until.get(channel, 0.0) - loop.time())
             if loop.time() + wait > deadline - CALL_SECONDS:  # the lease would run out: another could send it as well
                 return wait
-            await asyncio.sleep(wait)
-            row.attempts += 1
-            if row.notice_id is None:
-                self._used[row.channel] += 1
-            once = row.key in ONCE and row.channel not in self._tracing
-            result = await self._call(sender, to, rendered, row, once=once)
-            if isinstance(result, Sent):
-                self._settle(row, OutboxStatus.SENT, result.provider_id or None)
+            if wait <= 0:
                 return None
-            if result.trouble == Trouble.BUSY:  # counts for everything this sender sends, in every process
-                await self._pause(row.channel, result.retry_after)
-            match what_next(result, row.attempts, once=once):
-                case Retry(seconds):
-                    wait = seconds
-                case Ask():
-                    self._settle(row, OutboxStatus.UNKNOWN, None, result)
-                    return None
-                case GiveUp():
-                    await self._note_failure(self._db, row, result)
-                    self._settle(row, OutboxStatus.FAILED, None, result)
-                    return None
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), wait)
+            wait = 0.0  # it may have taken longer than that
 
     async def _call(
         self, sender: Sender, to: str, rendered: Rendered, row: OutboxRow, *, once: bool
     ) -> Sent | SendError:
-        if once:  # said before the call: after a crash nobody takes it for one that was never tried
-            await self._tables.begin_attempt(self._db, row.id, row.attempts)
+        """What the platform says; raises _LostError."""
+        # Said before the call: after a crash nobody takes it for one that was never tried.
+        if once and not await self._tables.begin_attempt(self._db, row.id, row.attempts, self._clock()):
+            raise _LostError
         result = await sender.send(to, rendered, row.id)
         code = result.code if isinstance(result, SendError) else ""
         if self.on_called is not None:
             self.on_called(row.channel, code)
         log.debug("message %d on %s: %s", row.id, row.channel, code or "sent")
         if once and isinstance(result, SendError) and not result.maybe:
-            await self._tables.begin_attempt(self._db, row.id, 0)
+            await self._tables.take_back_attempt(self._db, row.id)
         return result
 
     async def _postpone(self, message: Outgoing, seconds: float) -> None:
@@ -259,11 +311,11 @@ class Delivery:
                 log.warning("pauses not read: %s", type(error).__name__)
             await asyncio.sleep(PAUSES_SECONDS)
 
-    async def _note_failure(self, db: BaseDBAsyncClient, row: OutboxRow, error: SendError) -> None:
+    def _note_failure(self, row: OutboxRow, error: SendError) -> bool:
+        """Log it; whether it says that the chat can't be reached any more."""
         level = logging.ERROR if error.trouble == Trouble.FILTERED else logging.WARNING
         log.log(level, "message %d on %s failed: %s", row.id, row.channel, error.code)
-        if error.trouble in UNREACHABLE and row.address_id:
-            await self._tables.set_reachable(db, row.address_id, reachable=False)
+        return error.trouble in UNREACHABLE and bool(row.address_id)
 
     # --- what platforms report later
 
@@ -283,8 +335,11 @@ class Delivery:
             while self._reports:
                 some, self._reports = self._reports[:MAX_REPORTS], self._reports[MAX_REPORTS:]
                 try:
-                    await self._commit(some)
-                except Exception as error:  # noqa: BLE001 - the platform sends them again
+                    await self._commit_patiently(some)
+                except asyncio.CancelledError:
+                    self._reports = some + self._reports  # they hear of it at the end
+                    raise
+                except Exception as error:  # noqa: BLE001 - the platform may send them again
                     unless_cancelled()
                     trace.go_on("")
                     log.warning("%d reports not taken: %s", len(some), type(error).__name__)
@@ -294,8 +349,17 @@ class Delivery:
                 for report in some:
                     report.done()
 
+    async def _commit_patiently(self, reports: Sequence["_Report"]) -> None:
+        try:
+            await self._commit(reports)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self._commit(reports)
+
     async def _commit(self, reports: Sequence["_Report"]) -> None:
-        outcomes = []
+        outcomes, unreachable = [], set[int]()
         async with in_transaction() as db:
             for report in sorted(reports, key=lambda each: each.number):  # so that two processes never deadlock
                 code = report.error.code[:64] if report.error else None
@@ -306,11 +370,13 @@ class Delivery:
                     continue
                 trace.go_on(outgoing(row).body.trace)
                 log.debug("message %d on %s is %s", row.id, row.channel, report.status)
-                if report.error is not None:
-                    await self._note_failure(db, row, report.error)
+                if report.error is not None and self._note_failure(row, report.error):
+                    unreachable.add(row.address_id)
                 if row.notice_id:
                     outcomes.append(Settled(row, report.status, report.provider_id, report.error))
             trace.go_on("")
+            for address_id in sorted(unreachable):  # in one order in all processes, as the messages are
+                await self._tables.set_reachable(db, address_id, reachable=False)
             if outcomes and self.on_settled:
                 await self.on_settled(db, outcomes)
 
@@ -361,20 +427,41 @@ class Delivery:
         if not settled:
             return
         try:
-            notices = [each for each in settled if each.row.notice_id and each.status != OutboxStatus.UNKNOWN]
-            rows = [each.columns for each in settled]
-            if notices and self.on_settled:
-                async with in_transaction() as db:
-                    await self._tables.settle(db, rows, self._clock(), ASK_AFTER)
-                    await self.on_settled(db, notices)
-            else:
-                await self._tables.settle(self._db, rows, self._clock(), ASK_AFTER)
+            await self._save(settled)
         except asyncio.CancelledError:  # on the way out: the last round writes them
             self._settled = settled + self._settled
             raise
         except Exception as error:  # noqa: BLE001 - kept for the next round
+            unless_cancelled()
+            if not is_transient(error):  # one of them is at fault: the others must not wait for it
+                await self._save_one_by_one(settled)
+                return
             log.warning("%d outcomes not written back yet: %s", len(settled), type(error).__name__)
             self._settled = settled + self._settled
+            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._flush.set)
+
+    async def _save(self, settled: Sequence[Settled]) -> None:
+        notices = [each for each in settled if each.row.notice_id and each.status != OutboxStatus.UNKNOWN]
+        rows = [each.columns for each in settled]
+        if not notices or self.on_settled is None:
+            await self._tables.settle(self._db, rows, self._clock(), ASK_AFTER)
+            return
+        async with in_transaction() as db:
+            await self._tables.settle(db, rows, self._clock(), ASK_AFTER)
+            await self.on_settled(db, notices)
+
+    async def _save_one_by_one(self, settled: Sequence[Settled]) -> None:
+        for each in settled:
+            try:
+                await self._save([each])
+            except Exception as error:  # noqa: BLE001 - it was sent, and must not be sent again
+                unless_cancelled()
+                log.error("what came of message %d was not taken: %s", each.row.id, type(error).__name__)
+                try:
+                    await self._tables.settle(self._db, [each.columns], self._clock(), ASK_AFTER)
+                except Exception as second:  # noqa: BLE001 - the sweep has it when its lease is over
+                    unless_cancelled()
+                    log.error("nor was its state: %s", type(second).__name__)
 
     async def _give_up(self, now: datetime) -> None:
         """Messages that must reach nobody twice, and that a process was sending when it died: nobody knows."""
@@ -391,14 +478,16 @@ class Delivery:
         """Take over what a crash left behind or what waits for another try."""
         while True:
             try:
-                now = self._clock()
+                now, deadline = self._clock(), asyncio.get_running_loop().time() + LEASE.total_seconds()
+                await self._save_settled()  # what came of messages is not to be forgotten over their lease
                 if self._tracing:
                     await self._tables.doubt(self._db, self._tracing, now)
                 # As of the same moment: a lease that runs out in between is doubted in the next round, not sent again.
                 await self._give_up(now)
                 rows = await self._tables.stranded(self._db, now, LEASE, limit=200)
                 if rows:
-                    self.post([outgoing(row) for row in rows])
+                    known = {each.row.id for each in self._settled}
+                    self.post([outgoing(row) for row in rows if row.id not in known], deadline)
                     continue
                 if await self._reconcile():
                     continue

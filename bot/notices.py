@@ -18,15 +18,15 @@ from tortoise.transactions import in_transaction
 from bot.channel import SendError, Trouble
 from bot.delivery import ONCE, Delivery, Settled
 from bot.tasks import unless_cancelled
-from domain.notices.actions import check_code, route
+from domain.notices.actions import check_code, misrouted, route
 from domain.notices.links import start_links
 from domain.notices.rules import SMS_HOURS, rung_name, soft_name, words_key
 from domain.staff import broadcasts
 from handlers.conversation import Say
 from handlers.engine import LEASE, PULLED, Body, Outgoing, outgoing
 from models.broadcasts import BroadcastTables
-from models.enums import Channel, OutboxStatus
-from models.notices import NoticeRow, NoticeTables, TalkRow
+from models.enums import Channel, NoticeStatus, OutboxStatus
+from models.notices import NoticeRow, NoticeTables, RoutedRow, TalkRow
 from models.outbox import OutboxRow
 
 log = logging.getLogger(__name__)
@@ -92,10 +92,12 @@ class Notices:
             except TimeoutError:
                 continue
 
+    def _kinds(self) -> dict[str, frozenset[str]]:
+        return {language: frozenset(by_kind) for language, by_kind in self._templates().items()}
+
     async def _route(self) -> int:
-        kinds = {language: frozenset(by_kind) for language, by_kind in self._templates().items()}
         async with in_transaction() as db:
-            found = await route(db, kinds, self._clock(), self._sms_hours, frozenset(self._wake))
+            found = await route(db, self._kinds(), self._clock(), self._sms_hours, frozenset(self._wake))
         if found:
             for event in self._wake.values():
                 event.set()
@@ -113,10 +115,15 @@ class Notices:
                 rows = await self._tables.claim_due(db, channel.value, now, limit)
                 if not rows:
                     return 0
+                talks = await self._tables.talks(db, [row.person_id for row in rows])
+                if back := await self._put_back(db, rows, talks, now):
+                    rows = [row for row in rows if row.id not in back]
+                    if not rows:
+                        return len(back)
                 start = await self._tables.grant(db, channel.value, now, every, len(rows), used) if rate else now
                 if start is None:
                     raise _PausedError
-                messages = await self._messages(db, channel, rows)
+                messages = await self._messages(db, channel, rows, talks)
                 last = start + len(rows) * every
                 await self._tables.post(db, [message.row for message in messages], now, last - now + LEASE)
                 if channel in PULLED:
@@ -131,8 +138,19 @@ class Notices:
         await asyncio.sleep(max(0.0, wait + (len(messages) - 1) * every.total_seconds() - 0.1))
         return len(messages)
 
-    async def _messages(self, db: BaseDBAsyncClient, channel: Channel, rows: Sequence[NoticeRow]) -> list[Outgoing]:
-        talks = await self._tables.talks(db, [row.person_id for row in rows])
+    async def _put_back(
+        self, db: BaseDBAsyncClient, rows: Sequence[NoticeRow], talks: Mapping[int, TalkRow], now: datetime
+    ) -> set[int]:
+        """Let those be routed anew for which their rung is no longer right; gives their ids."""
+        back = await misrouted(db, rows, talks, self._kinds(), now, self._sms_hours, frozenset(self._wake))
+        if back:
+            await self._tables.route(db, [RoutedRow(number, NoticeStatus.NEW, now) for number in sorted(back)])
+            self._new.set()
+        return back
+
+    async def _messages(
+        self, db: BaseDBAsyncClient, channel: Channel, rows: Sequence[NoticeRow], talks: Mapping[int, TalkRow]
+    ) -> list[Outgoing]:
         await self._fill(db, rows, talks)
         templates = self._templates()
         if channel != Channel.SMS:

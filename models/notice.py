@@ -8,6 +8,8 @@ from models.enums import NoticeStatus
 from models.fields import EncryptedText
 from models.trace import LENGTH, current
 
+TRIED_LENGTH = 400
+
 
 class Notice(Model):
     """One piece of news for one person: the same kind, subject and person are the same news.
@@ -27,7 +29,7 @@ class Notice(Model):
     channel = fields.CharField(max_length=16, default="")
     address_id = fields.BigIntField(default=0)
     template = fields.BooleanField(default=False)
-    tried = fields.CharField(max_length=400, default="")
+    tried = fields.CharField(max_length=TRIED_LENGTH, default="")
     reason = fields.CharField(max_length=64, default="")
     due_at = fields.DatetimeField()
     expires_at = fields.DatetimeField(null=True)

@@ -11,6 +11,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from models import crypto, trace
 from models.dialect import when_known
 from models.enums import NoticeStatus
+from models.notice import TRIED_LENGTH
 from models.outbox import ADDRESS_CONTEXT, OutboxTables
 
 PARAMS_CONTEXT = b"notice.params"
@@ -229,11 +230,15 @@ class NoticeTables(OutboxTables):
         )
 
     async def fell(self, db: BaseDBAsyncClient, rows: Sequence[tuple[int, str, str]], now: datetime) -> None:
-        """The rungs (notice, rung, reason) failed: these notices have to be routed anew."""
+        """The rungs (notice, rung, reason) failed: these notices have to be routed anew. Where so many were tried that
+        no more can be noted, it was enough.
+        """
         mark, moment = self._mark, self.moment(now)
+        fits = f"LENGTH(tried) + LENGTH(CAST({mark}2 AS TEXT)) < {TRIED_LENGTH}"
         await db.execute_many(
-            f"UPDATE notice SET status = '{NEW}', channel = '', told_at = NULL, "  # noqa: S608
-            f"reason = {mark}3, due_at = {mark}4, tried = tried || ',' || {mark}2 "
+            f"UPDATE notice SET status = CASE WHEN {fits} THEN '{NEW}' ELSE '{NoticeStatus.UNREACHED}' END, "  # noqa: S608
+            f"channel = '', told_at = NULL, reason = {mark}3, due_at = {mark}4, "
+            f"tried = CASE WHEN {fits} THEN tried || ',' || CAST({mark}2 AS TEXT) ELSE tried END "
             f"WHERE id = {mark}1 AND status IN ('{SENDING}', '{TOLD}')",
             [[number, rung, reason, moment] for number, rung, reason in rows],
         )
@@ -261,7 +266,13 @@ class NoticeTables(OutboxTables):
         paused = when_known(rows[0]["paused_until"]) if rows else None
         if paused is not None and paused > now:
             return None
-        free = max(when_known(rows[0]["next_at"]) or now, now) if rows else now
+        if not rows:  # its first second of all: only what is there can be locked
+            await db.execute_query(
+                f"INSERT INTO sender_state (name) VALUES ({self._mark}1) ON CONFLICT (name) DO NOTHING",  # noqa: S608
+                [sender],
+            )
+            return await self.grant(db, sender, now, every, count, used)
+        free = max(when_known(rows[0]["next_at"]) or now, now)
         start = free + used * every
         await self._put(db, sender, "next_at", start + count * every)
         return start

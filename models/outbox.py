@@ -204,10 +204,19 @@ class OutboxTables(Tables):
         )
         return sorted((_outbox(row) for row in rows), key=lambda row: row.id)
 
-    async def begin_attempt(self, db: BaseDBAsyncClient, row_id: int, attempts: int) -> None:
-        """Say how often a message was tried, before it is."""
+    async def begin_attempt(self, db: BaseDBAsyncClient, row_id: int, attempts: int, now: datetime) -> bool:
+        """Say how often a message was tried, before it is; False where the lease is over, so that it must not be."""
         mark = self._mark
-        await db.execute_query(f"UPDATE outbox SET attempts = {mark}1 WHERE id = {mark}2", [attempts, row_id])  # noqa: S608
+        rows = await db.execute_query_dict(
+            f"UPDATE outbox SET attempts = {mark}1 WHERE id = {mark}2 AND status = '{OutboxStatus.ATTEMPTING}' "  # noqa: S608
+            f"AND lease_until > {mark}3 RETURNING id",
+            [attempts, row_id, self.moment(now)],
+        )
+        return bool(rows)
+
+    async def take_back_attempt(self, db: BaseDBAsyncClient, row_id: int) -> None:
+        """It was tried, and certainly did not go out."""
+        await db.execute_query(f"UPDATE outbox SET attempts = 0 WHERE id = {self._mark}1", [row_id])  # noqa: S608
 
     async def to_give_up(
         self, db: BaseDBAsyncClient, keys: Sequence[str], asked: Sequence[str], now: datetime

@@ -10,13 +10,13 @@ from tortoise.functions import Count
 from tortoise.transactions import in_transaction
 
 from domain.letters import CODE_LETTERS
-from domain.notices.rules import KINDS, SMS_HOURS, Chat, NoRung, Params, Reach, next_rung, soft_name
+from domain.notices.rules import KINDS, SMS_HOURS, Chat, NoRung, Params, Reach, next_rung, sms_time, soft_name
 from models import crypto
 from models.conversation import Conversation
 from models.enums import Channel, NoticeStatus
 from models.message import Outbox
 from models.notice import Notice
-from models.notices import NoticeTables, RoutedRow, TalkRow
+from models.notices import NoticeRow, NoticeTables, RoutedRow, TalkRow
 
 CHUNK = 10_000  # people a transaction: none lasts over 200 ms
 CODE_LENGTH = 6
@@ -91,6 +91,31 @@ async def route(
     if routed:
         await tables.route(db, routed)
     return len(routed)
+
+
+async def misrouted(
+    db: BaseDBAsyncClient,
+    rows: Sequence[NoticeRow],
+    talks: Mapping[int, TalkRow],
+    templates: Mapping[str, frozenset[str]],
+    now: datetime,
+    sms_hours: tuple[int, int],
+    channels: frozenset[Channel],
+) -> set[int]:
+    """Of notices that are about to be sent those that have to be routed anew. They may have waited long: meanwhile the
+    person has said STOP or is gone, another chat is the last one, it is too old, or it is night.
+    """
+    found = set(await NoticeTables(db).expired(db, [row.id for row in rows], now))
+    for row in rows:
+        talk = talks.get(row.person_id)
+        if talk is None or (row.channel == Channel.SMS and sms_time(now, sms_hours) > now):
+            found.add(row.id)
+            continue
+        rung = next_rung(row.kind, reach_of(talk, templates, sms_hours, channels), row.tried, now)
+        place = row.channel, row.address_id, row.template
+        if isinstance(rung, NoRung) or (rung.channel.value, rung.address_id, rung.template) != place:
+            found.add(row.id)
+    return found
 
 
 def reach_of(

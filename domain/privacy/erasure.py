@@ -18,7 +18,7 @@ from domain.waves.places import end
 from models import crypto
 from models.conversation import Address, AddressCode, Conversation, HelpMessage, HelpRequest
 from models.crypto import INDEX_BYTES
-from models.enums import Payee, TaskStatus
+from models.enums import NoticeStatus, Payee, TaskStatus
 from models.message import FailedTurn, Outbox
 from models.notice import Notice
 from models.notices import PARAMS_CONTEXT
@@ -118,6 +118,10 @@ async def erase_person(db: BaseDBAsyncClient, person_id: int, first_step: str, n
     )
     for account in await PayeeAccount.filter(payee=Payee.PERSON, payee_id=person_id).only("id"):
         await PayeeAccount.filter(id=account.id).update(number_index=_anything())
+    waiting = (NoticeStatus.NEW, NoticeStatus.ROUTED, NoticeStatus.HELD, NoticeStatus.SENDING)
+    await Notice.filter(person_id=person_id, status__in=waiting).update(
+        status=NoticeStatus.EXPIRED, channel="", reason="erased"
+    )
     await Notice.filter(person_id=person_id).update(params=no_params())
     await _erase_row(person_id, now, granted=granted)
     await Destruction.create(kind="person", count=1, at=now, verified_at=now)

@@ -17,6 +17,7 @@ from bot.delivery import Delivery
 from bot.notices import Notices
 from domain.notices.actions import announce, check_code
 from domain.notices.rules import KINDS
+from domain.privacy.erasure import erase_person
 from handlers.conversation import Inbound
 from handlers.engine import Engine
 from handlers.i18n import Rendered
@@ -297,6 +298,88 @@ async def test_no_sms_at_night_and_old_news_is_not_told(db: BaseDBAsyncClient) -
         house.notices.wake()
         [old] = await house.until(NoticeStatus.EXPIRED)
         assert old.reason == "too old"
+
+
+@asynccontextmanager
+async def waiting(house: House, channel: Channel, *news: tuple[str, int]) -> AsyncIterator[None]:
+    """News that stands on its rung and waits for its turn; afterwards the turn comes."""
+    await SenderState.create(name=channel.value, paused_until=house.clock() + timedelta(minutes=5))
+    for kind, person in news:
+        await house.announce(kind, person)
+    await house.until(NoticeStatus.ROUTED, len(news))
+    yield
+    house.clock.forward(minutes=6)
+    house.notices._wake[channel].set()
+
+
+async def test_who_says_stop_while_news_waits_is_not_told(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        async with waiting(house, Channel.TELEGRAM, ("not_selected", person)):
+            await Person(house.engine, "77", Channel.TELEGRAM).say("berhenti")
+        [notice] = await house.until(NoticeStatus.UNREACHED)
+        assert (notice.reason, house.phones[Channel.TELEGRAM].said) == ("stopped", [])
+
+
+async def test_news_that_grows_old_while_it_waits_is_not_told(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        async with waiting(house, Channel.TELEGRAM, ("not_selected", person)):
+            house.clock.forward(days=20)
+        [notice] = await house.until(NoticeStatus.EXPIRED)
+        assert (notice.reason, house.phones[Channel.TELEGRAM].said) == ("too old", [])
+
+
+async def test_an_sms_that_waits_into_the_night_goes_out_in_the_morning(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        await Address.all().update(reachable=False)
+        house.clock.forward(hours=7, minutes=55)  # 19.55 WIB
+        async with waiting(house, Channel.SMS, ("selected", person)):
+            pass
+        [notice] = await house.until(NoticeStatus.NEW)
+        assert notice.due_at == house.clock().replace(hour=1, minute=0) + timedelta(days=1)  # 8.00 WIB
+        assert house.phones[Channel.SMS].said == []
+        house.clock.forward(hours=12)
+        house.notices.wake()
+        await house.until(NoticeStatus.TOLD)
+        assert len(house.phones[Channel.SMS].said) == 1
+
+
+async def test_who_is_erased_while_news_waits_holds_nobody_up(
+    db: BaseDBAsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house_on(db) as house:
+        gone = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        monkeypatch.setattr("tests.handlers.talk.NIK", "3171011508900002")
+        other = await house.applicant("78", Channel.TELEGRAM, "0812 3456 780")
+        async with (
+            waiting(house, Channel.TELEGRAM, ("selected", gone), ("selected", other)),
+            in_transaction() as inside,
+        ):
+            await erase_person(inside, gone, "registration.language", house.clock())
+        [notice] = await house.until(NoticeStatus.TOLD)
+        assert (notice.person_id, len(house.phones[Channel.TELEGRAM].heard("78"))) == (other, 1)
+        assert (await Notice.get(person_id=gone)).reason == "erased"
+
+
+async def test_a_talk_that_is_gone_without_its_news_holds_nobody_up_either(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        async with waiting(house, Channel.TELEGRAM, ("selected", person)):
+            await Conversation.all().update(person_id=None)
+        [notice] = await house.until(NoticeStatus.UNREACHED)
+        assert notice.reason == "no conversation"
+
+
+async def test_a_rung_more_than_can_be_noted_is_the_last_one(db: BaseDBAsyncClient) -> None:
+    async with house_on(db) as house:
+        person = await house.applicant("77", Channel.TELEGRAM, "0812 3456 789")
+        house.phones[Channel.TELEGRAM].answer = lambda to: SendError(Trouble.UNREACHABLE, "403")
+        async with waiting(house, Channel.TELEGRAM, ("selected", person)):
+            await Notice.all().update(tried=",".join(f"whatsapp.{number}" for number in range(1_000))[:390])
+        [notice] = await house.until(NoticeStatus.UNREACHED)
+        assert notice.reason == "403"
 
 
 async def test_bulk_keeps_its_pace_and_replies_do_not_wait(db: BaseDBAsyncClient) -> None:
