@@ -6,6 +6,7 @@ Everything is rows: whatever process dies, another goes on when its lease has ru
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from tortoise.transactions import in_transaction
 
 from bot.channel import Receive
 from bot.gateways.payouts import sandbox, xendit
-from bot.tasks import Work, again_and_again, unless_cancelled
+from bot.tasks import Work, again_and_again, apart, unless_cancelled
 from bot.web import UNREADABLE, guarded, limited_body
 from domain.money import accounts, batches, sending, settling
 from domain.ports import GatewayUnavailableError, PaymentAnswer, PayoutGateway
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 3.0
 BATCH_LEASE = timedelta(minutes=1)
 KEEP_SECONDS = 15.0
+LATE_SECONDS = 60.0  # from taking payments to sending them; far less than sending.GIVEN_UP
 SLICES = 3  # handed over side by side, so that the slowest payment of one holds nobody up
 ASKED = 200  # payments asked about at a time
 GATHER_SECONDS = 0.05
@@ -166,7 +168,7 @@ class Payouts:
         while batch := await batches.to_work_on(self._gateway.name, after, self._me, self._clock(), BATCH_LEASE):
             after = batch.id
             try:
-                await self._work_on(batch)
+                await apart(self._work_on(batch))
             except* Exception as errors:  # noqa: BLE001 - the other batches go on; this one is taken up again
                 unless_cancelled()
                 log.warning("payouts: batch %d: %s", batch.id, type(errors.exceptions[0]).__name__)
@@ -198,8 +200,13 @@ class Payouts:
                 group.create_task(self._lane(batch))
 
     async def _lane(self, batch: PayoutBatch) -> None:
-        while taken := await sending.take(batch, self._gateway.portion, self._clock()):
+        while True:
+            asked = time.time()
+            taken = await sending.take(batch, self._gateway.portion, self._clock())
+            if not taken:
+                return
             if taken.orders:
+                _in_time(asked)
                 await self._hear(await self._gateway.send(batch.name, taken.orders), "answer")
 
     async def _hear(self, answers: Sequence[PaymentAnswer], by: str) -> None:
@@ -218,12 +225,20 @@ class Payouts:
             absent = [each.reference for each in found if each.outcome == PaymentOutcome.ABSENT]
             match (await batches.batch_numbered(batch.id)).status:
                 case BatchStatus.SUBMITTING if absent:
+                    asked = time.time()
                     orders = await sending.again(absent, self._clock())
+                    _in_time(asked)
                     await self._hear(await self._gateway.send(batch.name, orders), "answer")
                 case BatchStatus.STOPPED if absent:
                     await self._hear(await sending.given_up(absent, self._clock()), "inquiry")
             if len(found) < len(answers):
                 return  # the gateway is down: leases bring them back in a minute
+
+
+def _in_time(asked: float) -> None:
+    """What was taken long ago is not sent: a process that stood still may have been given up by another, which asks."""
+    if time.time() - asked > LATE_SECONDS:
+        raise TimeoutError("payments were taken and not sent in time")
 
 
 class PayoutDesk:

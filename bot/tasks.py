@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 from models import trace
 
@@ -13,6 +13,7 @@ SWEEP_SECONDS = 15.0
 SIDE_BY_SIDE = 4
 
 Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 def unless_cancelled() -> None:
@@ -21,15 +22,26 @@ def unless_cancelled() -> None:
         raise asyncio.CancelledError
 
 
+async def apart(work: Coroutine[Any, Any, Result]) -> Result:
+    """Wait for work in a task of its own. Before Python 3.13, a task in which a TaskGroup waits for a child that fails
+    counts as cancelled from then on (python/cpython#116720); who outlives errors must not be that task.
+    """
+    return await asyncio.create_task(work)  # noqa: TID251 - it is waited for, and cancelled with who waits
+
+
 async def again_and_again(name: str, work: Callable[[], Awaitable[object]], pause: Callable[[], float]) -> None:
     """Do something for as long as the process lives, with a pause in seconds; what goes wrong is tried again."""
     while True:
         try:
-            await work()
+            await apart(_done(work))
         except Exception as error:  # noqa: BLE001 - the database may be back at the next round
             unless_cancelled()
             log.warning("%s: %s", name, type(error).__name__)
         await asyncio.sleep(pause())
+
+
+async def _done(work: Callable[[], Awaitable[object]]) -> None:
+    await work()
 
 
 class Work(Generic[Task]):

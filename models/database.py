@@ -46,6 +46,10 @@ def config(url: str) -> dict[str, Any]:
         connection["credentials"]["journal_size_limit"] = 64 * 1024 * 1024
         # Pages that change again and again are copied home once in 32 MB of log instead of once in 4.
         connection["credentials"]["wal_autocheckpoint"] = 8000
+    else:
+        # A process that stands still must not hold up the others by what it has locked.
+        limits = {"idle_in_transaction_session_timeout": "60s", "lock_timeout": "30s"}
+        connection["credentials"]["server_settings"] = limits
     return {"connections": {"default": connection}, "apps": APPS}
 
 

@@ -85,7 +85,8 @@ _TRANSIENT_CLASSES = (
     "53",
     "55",
     "57",
-)  # PostgreSQL: connection, deadlock, resources, locks, shutdown
+    "25P03",
+)  # PostgreSQL: connection, deadlock, resources, locks, shutdown, idle in a transaction
 
 
 def is_transient(error: BaseException) -> bool:

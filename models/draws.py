@@ -29,6 +29,11 @@ class EntryRow:
 class DrawTables(Tables):
     """The statements, in the dialect of the connection."""
 
+    async def lock_offers(self, db: BaseDBAsyncClient) -> None:
+        """One who hands places on after the other, to the end of the transaction; on SQLite any writer is alone."""
+        if self._postgres:
+            await db.execute_query_dict("SELECT pg_advisory_xact_lock(hashtext('offers'))::text AS locked")
+
     async def entries(
         self, db: BaseDBAsyncClient, wave_id: int, after: int, limit: int, *, only_in: bool = False
     ) -> list[EntryRow]:

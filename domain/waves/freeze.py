@@ -82,23 +82,29 @@ async def claim(wave: Wave, status: WaveStatus, now: datetime) -> None:
     """Be the one who freezes or draws; refused while somebody else does. Who dies loses the claim with its lease."""
     if wave.status != status:
         raise DomainError("staff.wave_order", wave=wave.number, status=wave.status)
-    free = Wave.filter(id=wave.id, status=status)
+    free, until = Wave.filter(id=wave.id, status=status), now + LEASE
     if not (
-        await free.filter(lease_until__isnull=True).update(lease_until=now + LEASE)
-        or await free.filter(lease_until__lt=now).update(lease_until=now + LEASE)
+        await free.filter(lease_until__isnull=True).update(lease_until=until)
+        or await free.filter(lease_until__lt=now).update(lease_until=until)
     ):
         raise DomainError("staff.wave_busy", wave=wave.number)
+    wave.lease_until = until
 
 
 async def keep_claim(wave: Wave, status: WaveStatus, now: datetime) -> None:
-    """Renew the claim, first of all in a transaction; refused where the wave has moved on without us."""
-    if not await Wave.filter(id=wave.id, status=status).update(lease_until=now + LEASE):
+    """Renew the claim, first of all in a transaction; refused where the wave has moved on without us, or is somebody
+    else's by now: a claim after ours ends later than ours.
+    """
+    ours = Wave.filter(id=wave.id, status=status, lease_until__lte=wave.lease_until)
+    if wave.lease_until is None or not await ours.update(lease_until=now + LEASE):
         raise DomainError("staff.wave_busy", wave=wave.number)
+    wave.lease_until = now + LEASE
 
 
 async def release(wave: Wave) -> None:
-    """Be done with it."""
-    await Wave.filter(id=wave.id).update(lease_until=None)
+    """Be done with it, where it is still ours."""
+    if wave.lease_until is not None:
+        await Wave.filter(id=wave.id, lease_until__lte=wave.lease_until).update(lease_until=None)
 
 
 async def start_freeze(number: int, now: datetime) -> Wave:

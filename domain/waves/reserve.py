@@ -39,12 +39,13 @@ class Offer:
 async def offer_some(db: BaseDBAsyncClient, wave: Wave, programme: Programme, now: datetime) -> int:
     """Hand free seats on, at most a portion; gives how many, 0 when none is free or nobody waits.
 
-    The wave's row is locked for it, so that no two do it at once: the quota is never exceeded.
+    One at a time, of all waves: somebody may wait on two waves' lists, and households are counted over all of them.
     """
     if await Place.filter(wave_id=wave.id, status__in=list(LIVE)).count() >= wave.quota:
         return 0
     async with in_transaction() as connection:
-        # An update comes first: that is the lock on SQLite too.
+        await DrawTables(connection).lock_offers(connection)
+        # An update comes first: that is the lock on SQLite.
         if not await Wave.filter(id=wave.id, status=WaveStatus.ANNOUNCED).update(status=WaveStatus.ANNOUNCED):
             return 0
         row = await Wave.filter(id=wave.id).select_for_update().get()

@@ -22,12 +22,13 @@ from domain.errors import DomainError
 from domain.ports import BeaconUnavailableError
 from domain.programme import Programme
 from domain.verification.actions import lists
-from domain.waves import check_draw, drawing, freeze, places
+from domain.waves import check_draw, drawing, freeze, places, reserve
 from domain.waves.actions import Plan, close_now, follow_dates, open_now, plan_wave, wave_numbered
 from domain.waves.funnel import funnel
 from domain.waves.rules import LIVE, round_at, time_of_round
 from domain.waves.standing import standing_of
 from models import lists as digests
+from models.draws import DrawTables
 from models.enums import Channel, Layer, LayerState, ListKind, PlaceStatus, Randomness, WaveStatus
 from models.notice import Notice
 from models.person import Person
@@ -432,6 +433,7 @@ async def test_a_draw_that_was_broken_off_comes_to_the_same(
     wave = await office.frozen(people(12), quota=6)
     office.clock.forward(hours=25)
     wave = await drawing.set_beacon(await wave_numbered(1), SIGNATURE, office.clock())
+    await freeze.claim(wave, WaveStatus.FROZEN, office.clock())
     expected = [
         (seat.rank, str(found.entrants.ticket(seat.row)))
         for found in [await drawing.compute(wave, int)]
@@ -447,6 +449,72 @@ async def test_a_draw_that_was_broken_off_comes_to_the_same(
     assert sorted([(place.rank, place.ticket) for place in await Place.all()]) == expected
     assert await RankBlock.all().count() == 1
     assert await PlaceEvent.all().count() == 6
+
+
+async def test_who_stood_still_while_another_drew_changes_nothing(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.frozen(people(12), quota=6)
+    office.clock.forward(hours=25)
+    compute, computed, may_go = drawing.compute, asyncio.Event(), asyncio.Event()
+
+    async def standing_still(*args: Any) -> Any:
+        found = await compute(*args)
+        if not computed.is_set():
+            computed.set()
+            await may_go.wait()
+        return found
+
+    async def refused() -> None:
+        with pytest.raises(DomainError, match="wave_busy"):
+            await office.draws.run(1, "ani")
+
+    monkeypatch.setattr(drawing, "compute", standing_still)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(refused())
+        await computed.wait()
+        office.clock.forward(minutes=3)
+        wave = await wave_numbered(1)
+        await freeze.claim(wave, WaveStatus.FROZEN, office.clock())  # another process takes it over, and is half done
+        await drawing._write_ranking(wave, await compute(wave, int), office.clock)
+        may_go.set()
+    assert await RankBlock.all().count() == 1
+    assert (await wave_numbered(1)).lease_until == wave.lease_until  # nor was the claim given back for it
+    office.clock.forward(minutes=3)
+    assert (await office.draws.run(1, "ani")).status == WaveStatus.ANNOUNCED
+
+
+async def test_two_waves_that_hand_places_on_at_once_give_nobody_two(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.drawn(people(3), quota=1)
+    selected = (await Place.get()).person_id
+    now = office.clock()
+    plan = Plan(now, now + timedelta(days=1), quota=1)
+    await open_now((await plan_wave(plan, office.programme, "ani", now)).number, "ani", now)
+    second = await wave_numbered(2)
+    for person in await Person.exclude(id=selected):
+        await Entry.create(wave_id=second.id, person_id=person.id, ticket=ticket_of(2, person.id), joined_at=now)
+    await close_now(2, "ani", now)
+    office.clock.forward(hours=1)
+    await office.draws.freeze(2, "ani")
+    office.clock.forward(hours=25)
+    await office.draws.run(2, "ani")
+    await Place.all().update(status=PlaceStatus.LAPSED)
+    add, looked = DrawTables.add_places, list[int]()
+
+    async def when_both_have_looked(tables: DrawTables, *args: Any) -> int:
+        looked.append(1)
+        for _ in range(20):
+            if len(looked) < 2:
+                await asyncio.sleep(0.02)
+        return await add(tables, *args)
+
+    monkeypatch.setattr(DrawTables, "add_places", when_both_have_looked)
+    waves = [await wave_numbered(number) for number in (1, 2)]
+    offers = [reserve.offer_some(office.db, wave, office.programme, office.clock()) for wave in waves]
+    assert sum(await asyncio.gather(*offers)) == 1
+    assert await Place.exclude(status=PlaceStatus.LAPSED).count() == 1
 
 
 async def test_a_list_that_was_not_published_in_time_is_frozen_anew_with_a_later_round(office: Office) -> None:
@@ -472,8 +540,9 @@ async def test_a_list_that_was_not_published_in_time_is_frozen_anew_with_a_later
 async def test_a_crash_before_the_deadlines_were_written_loses_none(office: Office) -> None:
     wave = await office.frozen(people(4), quota=2)
     office.clock.forward(hours=25)
-    await drawing.set_beacon(wave, SIGNATURE, office.clock())
-    await drawing.draw(office.db, await wave_numbered(1), "ani", office.clock, int)
+    wave = await drawing.set_beacon(wave, SIGNATURE, office.clock())
+    await freeze.claim(wave, WaveStatus.FROZEN, office.clock())
+    await drawing.draw(office.db, wave, "ani", office.clock, int)
     await Wave.all().update(announced_at=office.clock())  # then the process died
     await office.draws.run(1, "ani")
     assert not await Place.filter(due_at__isnull=True).exists()

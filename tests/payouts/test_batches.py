@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from bot.payouts import Payouts
 from domain.errors import DomainError
 from domain.money import accounts, batches, dues, reconciling, rules, sending, settling
 from domain.money.actions import balance, hold, hold_credits, post, problems, statement, training_balance
-from domain.ports import PaymentAnswer
+from domain.ports import PaymentAnswer, PaymentOrder
 from handlers.conversation import Inbound
 from handlers.engine import TurnResult
 from models.enums import BatchStatus, DifferenceKind, DueStatus, PaymentOutcome, PaymentStatus
@@ -73,6 +74,31 @@ async def _tried(work: Any) -> str:
 
 
 # --- who may do what
+
+
+async def test_a_gateway_that_fails_once_is_tried_again(db: BaseDBAsyncClient, tmp_path: Path) -> None:
+    class Moody(BankFileGateway):
+        portion = 1
+        calls = 0
+
+        async def send(self, batch: str, orders: Sequence[PaymentOrder]) -> list[PaymentAnswer]:
+            Moody.calls += 1
+            if Moody.calls == 1:
+                raise OSError("stale file handle")
+            return await super().send(batch, orders)
+
+    batch = await prepared(db, 3)
+    await batches.approve(db, batch, PROGRAMME, "budi", NOON)
+    await batches.start(batch, "budi", NOON)
+    gateway, moment = Moody(tmp_path, "csv", HttpInquiry("", "")), [NOON]
+    work = Payouts(db, gateway, lambda: moment[0], nobody, lambda: None)
+    async with asyncio.TaskGroup() as group, asyncio.timeout(20):
+        running = group.create_task(work.run())
+        while await Payment.filter(status=PaymentStatus.SUBMITTED).count() < 3:
+            moment[0] += timedelta(seconds=30)  # the leases of what was broken off end
+            await asyncio.sleep(0.1)
+        running.cancel()
+    assert Moody.calls > 1
 
 
 async def test_who_prepared_cannot_approve_and_of_two_who_do_one_is_refused(db: BaseDBAsyncClient) -> None:

@@ -260,6 +260,10 @@ def _count(folder: Path) -> int:
     return len(list(folder.iterdir()))
 
 
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def _append(path: Path, words: str) -> None:
     path.write_text(path.read_text() + words)
 
@@ -292,6 +296,21 @@ async def test_a_batch_is_a_file_whatever_dies_on_the_way(tmp_path: Path, layout
     assert lines == expected[layout]
     assert gateway.path("balance wave 1").stat().st_mode & 0o077 == 0
     await gateway.close()
+
+
+@pytest.mark.parametrize("layout", ["csv", "fixed"])
+async def test_who_comes_to_it_when_the_file_is_finished_writes_nothing_twice(tmp_path: Path, layout: str) -> None:
+    gateway = BankFileGateway(tmp_path, layout, HttpInquiry("", ""))
+    orders = [order(f"GLB-{at:016}") for at in range(3)]
+    await gateway.send("balance wave 1", orders)
+    await gateway.finish("balance wave 1")
+    assert {answer.outcome for answer in await gateway.send("balance wave 1", orders)} == {ACCEPTED}
+    await gateway.finish("balance wave 1")
+    assert _names(tmp_path) == [gateway.path("balance wave 1").name]
+    await gateway.send("balance wave 1", [*orders, order("GLB-LATE")])
+    await gateway.finish("balance wave 1")
+    later = gateway.path("balance wave 1 2").read_text()
+    assert ("GLB-LATE" in later, orders[0].reference in later) == (True, False)
 
 
 async def test_a_formula_in_a_name_stays_a_name(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import fcntl
 import os
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TextIO
 
 from bot.gateways.payouts.inquiry import HttpInquiry
 from bot.tables import SHEETS, encoding_of, safe_cell, sheet_rows
@@ -46,10 +48,12 @@ class BankFileGateway:
         """Append payments, each once; they are on disk when this returns. One process at a time has the file."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self.path(batch, part=True)
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8", newline="") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._locked(path) as file:
             content = self._whole(file.read())
             known = {self._reference(line) for line in content.splitlines()}
+            # Nor what stands in a finished one: a process that stood still may come to it when all is done.
+            for done in self._folder.glob(f"{path.name.partition('.')[0]}*{self.path(batch).suffix}"):
+                known.update(self._references(done))
             file.seek(len(content.encode()))
             file.truncate()
             if not content and self._layout == "csv":
@@ -60,6 +64,17 @@ class BankFileGateway:
             file.flush()
             os.fsync(file.fileno())
         return [PaymentAnswer(order.reference, PaymentOutcome.ACCEPTED, order.amount) for order in orders]
+
+    @staticmethod
+    @contextmanager
+    def _locked(path: Path) -> Iterator[TextIO]:
+        """The file of this name, made where there is none, for one process at a time."""
+        while True:
+            with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8", newline="") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    yield file
+                    return  # else it was given its final name while we waited for it
 
     @staticmethod
     def _whole(content: str) -> str:
@@ -99,22 +114,24 @@ class BankFileGateway:
         part, path = self.path(batch, part=True), self.path(batch)
         if not part.exists():
             return
-        if self._layout == "fixed":
-            with part.open("r+", encoding="utf-8", newline="") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                content = self._whole(file.read())
-                lines = content.splitlines()
+        with self._locked(part) as file:
+            content = self._whole(file.read())
+            lines = content.splitlines()
+            if not lines or (self._layout == "csv" and len(lines) == 1):  # all of it stood in another file already
+                part.unlink()
+                return
+            if self._layout == "fixed":
                 total = sum(int(line[-WIDTHS[-1] :]) for line in lines)
                 file.seek(len(content.encode()))
                 file.write(f"TOTAL{len(lines):>19}{total:>101}\n")
                 file.truncate()
                 file.flush()
                 os.fsync(file.fileno())
-        number = 1
-        while path.exists():  # it may have been uploaded by now: what comes later is a file of its own
-            number += 1
-            path = self.path(f"{batch} {number}")
-        part.rename(path)
+            number = 1
+            while path.exists():  # it may have been uploaded by now: what comes later is a file of its own
+                number += 1
+                path = self.path(f"{batch} {number}")
+            part.rename(path)
 
     async def statement(self, since: datetime) -> AsyncIterator[PaymentAnswer]:
         """Nothing by itself: the bank's statement is a file that staff import (``read_statement``)."""
