@@ -52,8 +52,10 @@ class BankFileGateway:
             content = self._whole(file.read())
             known = {self._reference(line) for line in content.splitlines()}
             # Nor what stands in a finished one: a process that stood still may come to it when all is done.
-            for done in self._folder.glob(f"{path.name.partition('.')[0]}*{self.path(batch).suffix}"):
-                known.update(self._references(done))
+            named = self.path(batch)
+            for pattern in (named.name, f"{named.stem}-[0-9]*{named.suffix}"):
+                for done in self._folder.glob(pattern):
+                    known.update(self._references(done))
             file.seek(len(content.encode()))
             file.truncate()
             if not content and self._layout == "csv":
